@@ -1,0 +1,66 @@
+//! All routes, and the layers around them.
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::middleware::{from_fn, from_fn_with_state};
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::trace::TraceLayer;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::auth::require_operator;
+use crate::bounds::{bounded, inert, panicked};
+use crate::docs;
+use crate::extract::{COMPONENT_LEN_MAX, JSON_LEN_MAX};
+use crate::health;
+use crate::problem::ApiError;
+use crate::routes::{agents, components, logs, messages, registry, tenants, topics};
+use crate::state::ApiState;
+
+/// The whole API over a state.
+pub fn router(state: ApiState) -> Router {
+    let guarded = guarded().route_layer(from_fn_with_state(state.clone(), require_operator));
+    let (routes, _) = open().merge(guarded).split_for_parts();
+    routes
+        .merge(docs::routes())
+        .fallback(async || ApiError::NoSuchRoute)
+        .method_not_allowed_fallback(async || ApiError::NoSuchMethod)
+        .layer(from_fn_with_state(state.clone(), bounded))
+        .layer(from_fn(inert))
+        .layer(CatchPanicLayer::custom(panicked))
+        .layer(TraceLayer::new_for_http().make_span_with(span))
+        .with_state(state)
+}
+
+/// What everybody may ask.
+pub(crate) fn open() -> OpenApiRouter<ApiState> {
+    OpenApiRouter::new().routes(routes!(health::healthz)).routes(routes!(health::readyz))
+}
+
+/// What the operator may ask.
+pub(crate) fn guarded() -> OpenApiRouter<ApiState> {
+    let components =
+        OpenApiRouter::new().routes(routes!(components::put_component)).layer(DefaultBodyLimit::max(COMPONENT_LEN_MAX));
+    OpenApiRouter::new()
+        .routes(routes!(tenants::create_tenant, tenants::list_tenants))
+        .routes(routes!(agents::deploy_agent, agents::list_agents))
+        .routes(routes!(agents::get_agent, agents::delete_agent))
+        .routes(routes!(agents::start_agent))
+        .routes(routes!(agents::stop_agent))
+        .routes(routes!(agents::restart_agent))
+        .routes(routes!(agents::command_agent))
+        .routes(routes!(logs::agent_logs))
+        .routes(routes!(messages::send_message))
+        .routes(routes!(topics::publish_message))
+        .routes(routes!(topics::watch_topics))
+        .routes(routes!(registry::list_cards))
+        .routes(routes!(registry::search_cards))
+        .routes(routes!(registry::get_card))
+        .layer(DefaultBodyLimit::max(JSON_LEN_MAX))
+        .merge(components)
+}
+
+/// A request's span says what was asked, never with which token or body.
+fn span(request: &axum::extract::Request) -> tracing::Span {
+    tracing::info_span!("request", method = %request.method(), path = request.uri().path())
+}

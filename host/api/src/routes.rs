@@ -1,0 +1,9 @@
+//! The handlers, by noun.
+
+pub(crate) mod agents;
+pub(crate) mod components;
+pub(crate) mod logs;
+pub(crate) mod messages;
+pub(crate) mod registry;
+pub(crate) mod tenants;
+pub(crate) mod topics;

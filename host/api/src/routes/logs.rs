@@ -1,0 +1,118 @@
+//! `/api/agents/{id}/logs`: what an agent logged, and what it logs now.
+
+use axum::Json;
+use axum::extract::State;
+use axum::response::sse::Event;
+use axum::response::{IntoResponse as _, Response};
+use host_app::{LogQuery, LogStream};
+use host_model::{AgentId, TenantId, Timestamp};
+use host_wire::{BadSince, LogLevel, LogRecord, LogSource, Page, Since};
+use serde::Deserialize;
+
+use crate::convert::{level_of, record_of, source_of};
+use crate::extract::{At, Params};
+use crate::page::checked_limit;
+use crate::problem::ApiError;
+use crate::state::ApiState;
+use crate::stream::{self, Source};
+
+/// Which lines.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct LogParams {
+    /// Whose agent.
+    #[param(value_type = String, example = "acme")]
+    tenant: TenantId,
+    /// From when on: so long ago (`90s`, `10m`, `2h`, `7d`), or a time as in RFC 3339.
+    #[param(example = "10m")]
+    since: Option<String>,
+    /// At least so loud.
+    level: Option<LogLevel>,
+    /// From where.
+    source: Option<LogSource>,
+    /// With this text.
+    contains: Option<String>,
+    /// The last so many lines, 1 to 1000; 100 if absent.
+    #[param(minimum = 1, maximum = 1000)]
+    limit: Option<usize>,
+    /// Stream these lines, then new ones as they come.
+    #[serde(default)]
+    follow: bool,
+}
+
+/// Read or follow an agent's log
+///
+/// With `follow=true`, server-sent events: `ready`, then `log` with a `LogRecord` for each line.
+#[utoipa::path(
+    get,
+    path = "/api/agents/{id}/logs",
+    tag = "agents",
+    params(("id" = String, Path, description = "Which agent"), LogParams),
+    responses((status = 200, content(
+        (Page<LogRecord> = "application/json"),
+        (String = "text/event-stream"),
+    )))
+)]
+pub(crate) async fn agent_logs(
+    State(state): State<ApiState>,
+    At(agent): At<AgentId>,
+    Params(params): Params<LogParams>,
+) -> Result<Response, ApiError> {
+    let query = query_of(&params, now())?;
+    if params.follow {
+        let lines = state.app().follow_logs(&params.tenant, &agent, query)?;
+        return stream::events(&state, lines);
+    }
+    let items = state.app().logs(&params.tenant, &agent, &query)?.into_iter().map(record_of).collect();
+    Ok(Json(Page { items, next: None }).into_response())
+}
+
+impl Source for LogStream {
+    async fn next_event(&mut self) -> Option<Event> {
+        Some(stream::event("log", &record_of(self.next().await?)))
+    }
+}
+
+fn query_of(params: &LogParams, now: Timestamp) -> Result<LogQuery, ApiError> {
+    let since = params.since.as_deref().map(str::parse::<Since>).transpose();
+    let since = since.map_err(|bad: BadSince| ApiError::BadQuery(format!("since: {bad}")))?;
+    Ok(LogQuery {
+        since: since.map(|since| Timestamp::from_millis(since.as_millis(now.as_millis()))),
+        level: params.level.map(level_of),
+        source: params.source.map(source_of),
+        contains: params.contains.clone(),
+        limit: checked_limit(params.limit)?,
+    })
+}
+
+/// "Ten minutes ago" is the one thing at this edge that needs a clock.
+fn now() -> Timestamp {
+    Timestamp::from_millis(u64::try_from(jiff::Timestamp::now().as_millisecond()).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn since(raw: &str) -> Result<Option<u64>, u16> {
+        let params = LogParams {
+            tenant: "acme".parse().unwrap(),
+            since: Some(raw.to_owned()),
+            level: None,
+            source: None,
+            contains: None,
+            limit: None,
+            follow: false,
+        };
+        let query = query_of(&params, Timestamp::from_millis(100_000));
+        query.map(|query| query.since.map(Timestamp::as_millis)).map_err(|refused| refused.problem().status)
+    }
+
+    #[test]
+    fn since_is_a_moment_or_so_long_before_now() {
+        assert_eq!(since("10s"), Ok(Some(90_000)));
+        assert_eq!(since("1970-01-01T00:00:07Z"), Ok(Some(7_000)));
+        assert_eq!(since("soon"), Err(400));
+    }
+}

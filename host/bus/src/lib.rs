@@ -1,0 +1,12 @@
+//! Carries stamped messages to those who subscribe.
+//!
+//! A [`Bus`] takes only [`host_gate::Stamped`], so that nothing unchecked is carried, and hands on only [`host_gate::Delivery`],
+//! which the receiving side checks again. [`Subject`] is the one place that writes a wire address.
+
+mod bus;
+mod embedded;
+mod subject;
+
+pub use bus::{Bus, BusError, Inbound, Interest, NotTaken, Subscribe, SubscriptionId};
+pub use embedded::EmbeddedBus;
+pub use subject::Subject;

@@ -1,0 +1,14 @@
+//! What an agent can ask of the host, as plain owned data: the seam between a sandbox and everything behind it.
+//!
+//! Knows no wasmtime and no bus. One method carries all ([`HostCalls::call`]), so that a sandbox in another process can put a
+//! pipe in between (`tests/it` does so from the first day).
+
+mod call;
+mod price;
+mod refusal;
+mod text;
+
+pub use call::{Answer, BatchItem, CallId, Context, HostCall, HostCalls, HostReply, LogLevel, LogLine, LogSource};
+pub use price::{CALL_BASE, Price, ROUTED_BASE, price_of_call, price_of_reply};
+pub use refusal::{Refusal, RefusalNumbers};
+pub use text::inert;

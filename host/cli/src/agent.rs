@@ -1,0 +1,185 @@
+//! `agent`: deploy agents, watch them, talk to them.
+
+mod deploy;
+mod logs;
+mod send;
+mod show;
+
+use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+use host_model::{AgentId, TenantId};
+use host_wire::{Agent, AgentState};
+
+use crate::client::Client;
+use crate::connect::{Connection, InTenant};
+use crate::data::MessageArgs;
+use crate::error::CliError;
+use crate::print;
+
+const PATH: &str = "/api/agents";
+
+/// `agent …`
+#[derive(Debug, Args)]
+pub struct AgentArgs {
+    #[command(flatten)]
+    connection: Connection,
+    #[command(flatten)]
+    tenant: InTenant,
+    #[command(subcommand)]
+    verb: AgentVerb,
+}
+
+#[derive(Debug, Subcommand)]
+enum AgentVerb {
+    /// Deploy an agent, or a new revision of one, and start it
+    #[command(
+        after_help = "Examples:\n  bailiwick agent deploy examples/echo/bailiwick.toml --tenant acme\n  bailiwick agent deploy echo.wasm --tenant acme --no-start"
+    )]
+    Deploy {
+        /// A manifest (its component lies relative to it), a folder with a bailiwick.toml, or a component that needs no grant
+        path: PathBuf,
+        /// Leave it stopped
+        #[arg(long)]
+        no_start: bool,
+    },
+    /// List a tenant's agents
+    #[command(after_help = "Example:\n  bailiwick agent list --tenant acme")]
+    List,
+    /// Show an agent: its state, the step its start reached, its limits, what it did
+    #[command(after_help = "Example:\n  bailiwick agent show echo --tenant acme -o yaml")]
+    Show {
+        /// Which agent
+        id: AgentId,
+    },
+    /// Start an agent
+    #[command(after_help = "Example:\n  bailiwick agent start echo --tenant acme")]
+    Start {
+        /// Which agent
+        id: AgentId,
+    },
+    /// Stop an agent: it finishes what it has begun
+    #[command(after_help = "Example:\n  bailiwick agent stop echo --tenant acme")]
+    Stop {
+        /// Which agent
+        id: AgentId,
+    },
+    /// Stop an agent and start it again
+    #[command(after_help = "Example:\n  bailiwick agent restart echo --tenant acme")]
+    Restart {
+        /// Which agent
+        id: AgentId,
+    },
+    /// Delete an agent; its id is never given again
+    #[command(after_help = "Example:\n  bailiwick agent delete echo --tenant acme --yes")]
+    Delete {
+        /// Which agent
+        id: AgentId,
+        /// Do not ask
+        #[arg(long, short = 'y')]
+        yes: bool,
+    },
+    /// Send a message to an agent, and wait for its answer if asked to
+    #[command(
+        after_help = "Example:\n  bailiwick agent send echo --tenant acme --type greeting --data '{\"text\":\"hello\"}' --wait"
+    )]
+    Send {
+        /// To which agent
+        id: AgentId,
+        #[command(flatten)]
+        message: MessageArgs,
+        /// Wait so long for the answer, 1 to 60; 10 if no number is given
+        #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "10", value_parser = clap::value_parser!(u64).range(1..=60))]
+        wait: Option<u64>,
+    },
+    /// Show what an agent logged
+    #[command(after_help = "Example:\n  bailiwick agent logs echo --tenant acme --since 10m --level warn -f")]
+    Logs {
+        /// Of which agent
+        id: AgentId,
+        #[command(flatten)]
+        logs: logs::LogsArgs,
+    },
+    /// Give a resident agent a command and print its answer
+    #[command(after_help = "Example:\n  bailiwick agent command counter reset --tenant acme --data '{\"to\":0}'")]
+    Command {
+        /// Which agent
+        id: AgentId,
+        /// What the agent calls it
+        name: String,
+        /// Any JSON, or @FILE, or @- for standard input
+        #[arg(long, value_name = "JSON|@FILE|@-", default_value = "null")]
+        data: String,
+    },
+}
+
+/// One client, in one tenant, printing in one format.
+pub(super) struct Session<'a> {
+    client: Client,
+    connection: &'a Connection,
+    tenant: &'a TenantId,
+}
+
+pub(crate) async fn run(args: AgentArgs) -> Result<(), CliError> {
+    let AgentArgs { connection, tenant, verb } = args;
+    let session = Session { client: connection.client()?, connection: &connection, tenant: tenant.named()? };
+    match verb {
+        AgentVerb::Deploy { path, no_start } => deploy::run(&session, &path, !no_start).await,
+        AgentVerb::List => show::list(&session).await,
+        AgentVerb::Show { id } => show::one(&session, &id).await,
+        AgentVerb::Start { id } => session.steer(&id, "start").await,
+        AgentVerb::Stop { id } => session.steer(&id, "stop").await,
+        AgentVerb::Restart { id } => session.steer(&id, "restart").await,
+        AgentVerb::Delete { id, yes } => session.delete(&id, yes).await,
+        AgentVerb::Send { id, message, wait } => send::message(&session, &id, message, wait).await,
+        AgentVerb::Logs { id, logs } => logs::run(&session, &id, logs).await,
+        AgentVerb::Command { id, name, data } => send::command(&session, &id, name, &data).await,
+    }
+}
+
+impl Session<'_> {
+    /// What is put after `?` of every request about this tenant's agents.
+    fn query(&self) -> [(&'static str, String); 1] {
+        [("tenant", self.tenant.to_string())]
+    }
+
+    async fn steer(&self, id: &AgentId, act: &str) -> Result<(), CliError> {
+        let agent: Agent = self.client.act(&format!("{PATH}/{id}/{act}"), &self.query()).await?;
+        self.connection.output.document(&agent, show::progress)?;
+        check_up(&agent)
+    }
+
+    async fn delete(&self, id: &AgentId, yes: bool) -> Result<(), CliError> {
+        if !yes {
+            confirm(&format!("delete {}/{id}, never to give this id again?", self.tenant))?;
+        }
+        self.client.delete(&format!("{PATH}/{id}"), &self.query()).await?;
+        print::note(&format!("deleted {}/{id}", self.tenant));
+        Ok(())
+    }
+}
+
+/// An agent that should be up and is not is a failure, whatever else went well.
+fn check_up(agent: &Agent) -> Result<(), CliError> {
+    if !matches!(agent.state, AgentState::Failed | AgentState::BackingOff) {
+        return Ok(());
+    }
+    let Agent { tenant_id, agent_id, step, .. } = agent;
+    let reason = agent.reason.as_deref().unwrap_or("no reason given");
+    let next = format!("see `bailiwick agent logs {agent_id} --tenant {tenant_id}`");
+    Err(CliError::Unmet(format!("{tenant_id}/{agent_id} is not up, after step '{step}': {reason}: {next}")))
+}
+
+/// Asks on a terminal; elsewhere nobody could answer.
+fn confirm(question: &str) -> Result<(), CliError> {
+    if !io::stdin().is_terminal() {
+        return Err(CliError::Usage("nobody to ask here: add --yes to delete without asking".to_owned()));
+    }
+    let mut ask = io::stderr().lock();
+    write!(ask, "{question} [y/N] ").and_then(|()| ask.flush())?;
+    let mut answer = String::new();
+    io::stdin().lock().read_line(&mut answer)?;
+    let yes = matches!(answer.trim(), "y" | "Y" | "yes");
+    if yes { Ok(()) } else { Err(CliError::Unmet("not deleted: you did not say yes".to_owned())) }
+}

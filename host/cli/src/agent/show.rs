@@ -1,0 +1,202 @@
+//! `agent list`, `agent show`, and how far a start came.
+
+use host_model::AgentId;
+use host_wire::{Agent, StartStep};
+
+use super::{PATH, Session};
+use crate::error::CliError;
+use crate::print::{facts, table};
+
+pub(super) async fn list(session: &Session<'_>) -> Result<(), CliError> {
+    let agents: Vec<Agent> = session.client.list(PATH, &session.query()).await?;
+    session.connection.output.document(&agents, |agents| {
+        table(
+            ["ID", "VERSION", "REV", "RUN", "STATE", "STEP", "RECEIVED", "HANDLED", "FAILED", "SENT"],
+            agents.iter().map(row),
+        )
+    })
+}
+
+pub(super) async fn one(session: &Session<'_>, id: &AgentId) -> Result<(), CliError> {
+    let agent: Agent = session.client.get(&format!("{PATH}/{id}"), &session.query()).await?;
+    session.connection.output.document(&agent, details)
+}
+
+/// Two lines: what was deployed, and which steps its start took.
+pub(super) fn progress(agent: &Agent) -> String {
+    let Agent { tenant_id, agent_id, version, revision, state, .. } = agent;
+    format!("{tenant_id}/{agent_id} {version}, revision {revision}, is {state}\nsteps: {}", steps(agent))
+}
+
+fn steps(agent: &Agent) -> String {
+    let Some(reached) = StartStep::ALL.iter().position(|step| *step == agent.step) else { return "none".to_owned() };
+    let word = |step: &StartStep| match step {
+        StartStep::Discover => format!("discover ({} peers)", agent.peers),
+        step => step.to_string(),
+    };
+    StartStep::ALL.iter().take(reached + 1).map(word).collect::<Vec<_>>().join(", ")
+}
+
+fn row(agent: &Agent) -> [String; 10] {
+    let counters = &agent.counters;
+    [
+        agent.agent_id.clone(),
+        agent.version.clone(),
+        agent.revision.to_string(),
+        agent.run.to_string(),
+        agent.state.to_string(),
+        agent.step.to_string(),
+        counters.received.to_string(),
+        counters.handled.to_string(),
+        counters.failed.to_string(),
+        (counters.published + counters.requested + counters.replied).to_string(),
+    ]
+}
+
+fn details(agent: &Agent) -> String {
+    let mut shown = identity(agent);
+    shown.extend(condition(agent));
+    shown.extend(numbers(agent));
+    facts(&shown)
+}
+
+fn identity(agent: &Agent) -> Vec<(&'static str, String)> {
+    vec![
+        ("agent", format!("{}/{}", agent.tenant_id, agent.agent_id)),
+        ("name", agent.name.clone()),
+        ("description", agent.description.clone()),
+        ("version", format!("{}, revision {}, deployed {}", agent.version, agent.revision, agent.deployed_at)),
+        ("component", agent.digest.clone()),
+        ("run", format!("{}, {} replicas", agent.run, agent.replicas)),
+    ]
+}
+
+fn condition(agent: &Agent) -> Vec<(&'static str, String)> {
+    let failure = agent.last_failure.as_ref();
+    let failed = failure.map(|failure| {
+        let message = failure.message_id.as_ref().map(|id| format!(", message {id}")).unwrap_or_default();
+        ("last failure", format!("{}: {} ({}{message})", failure.cause, failure.detail, failure.at))
+    });
+    let mut shown = vec![("state", format!("{}, desired {}", agent.state, agent.desired)), ("steps", steps(agent))];
+    shown.extend(agent.reason.clone().map(|reason| ("reason", reason)));
+    shown.extend(failed);
+    shown.push(("subscribed", agent.subscriptions.join(", ")));
+    shown
+}
+
+fn numbers(agent: &Agent) -> Vec<(&'static str, String)> {
+    let (limits, did) = (&agent.limits, &agent.counters);
+    let sent = format!(
+        "{} published, {} requested, {} replied, {} refused",
+        did.published, did.requested, did.replied, did.refused
+    );
+    let per_message = |total: u64| total / (did.handled + did.failed).max(1);
+    vec![
+        (
+            "limits",
+            format!(
+                "{} bytes of memory, {} fuel and {} ms a message",
+                limits.memory_bytes, limits.fuel_per_message, limits.deadline_millis
+            ),
+        ),
+        (
+            "queue",
+            format!(
+                "{} waiting of {}, {} in flight of {}",
+                did.waiting, limits.mailbox, did.in_flight, limits.concurrency
+            ),
+        ),
+        (
+            "messages",
+            format!(
+                "{} received, {} handled, {} failed, {} dropped",
+                did.received, did.handled, did.failed, did.dropped
+            ),
+        ),
+        ("sent", sent),
+        (
+            "used",
+            format!(
+                "{} fuel and {} µs a message, on average",
+                per_message(did.fuel_total),
+                per_message(did.handle_micros_total)
+            ),
+        ),
+        ("restarts", did.restarts.to_string()),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use host_wire::{AgentCounters, AgentLimits, AgentState, Desired, LastFailure, RunMode};
+
+    use super::*;
+
+    fn agent(state: AgentState, step: StartStep) -> Agent {
+        Agent {
+            tenant_id: "acme".into(),
+            agent_id: "echo".into(),
+            name: "Echo".into(),
+            description: "Says it again.".into(),
+            version: "0.1.0".into(),
+            revision: 2,
+            digest: "sha256:00".into(),
+            run: RunMode::PerMessage,
+            replicas: 1,
+            desired: Desired::Running,
+            state,
+            step,
+            reason: None,
+            peers: 2,
+            subscriptions: vec!["a.>".into()],
+            deployed_at: "2026-11-21T18:57:39.123Z".into(),
+            limits: AgentLimits {
+                memory_bytes: 1,
+                fuel_per_message: 2,
+                deadline_millis: 3,
+                concurrency: 4,
+                mailbox: 5,
+            },
+            counters: AgentCounters { handled: 1, failed: 1, fuel_total: 10, ..AgentCounters::default() },
+            last_failure: Some(LastFailure {
+                cause: "trap".into(),
+                detail: "unreachable".into(),
+                at: "then".into(),
+                message_id: Some("m".into()),
+            }),
+        }
+    }
+
+    #[test]
+    fn progress_names_each_step_that_was_reached() {
+        let check =
+            |state, step, expected: &str| assert_eq!(progress(&agent(state, step)).lines().last().unwrap(), expected);
+        check(AgentState::Stopped, StartStep::None, "steps: none");
+        check(AgentState::Failed, StartStep::Validate, "steps: load, validate");
+        check(
+            AgentState::Ready,
+            StartStep::Ready,
+            "steps: load, validate, subscribe, register, discover (2 peers), ready",
+        );
+    }
+
+    #[test]
+    fn an_agent_that_should_be_up_and_is_not_is_a_failure() {
+        let up = |state| super::super::check_up(&agent(state, StartStep::Load)).map_err(|error| error.to_string());
+        assert_eq!(up(AgentState::Ready), Ok(()));
+        assert_eq!(up(AgentState::Stopped), Ok(()));
+        let refused = up(AgentState::Failed).unwrap_err();
+        assert_eq!(
+            refused,
+            "acme/echo is not up, after step 'load': no reason given: see `bailiwick agent logs echo --tenant acme`"
+        );
+    }
+
+    #[test]
+    fn details_hold_the_last_failure_and_averages() {
+        let text = details(&agent(AgentState::Ready, StartStep::Ready));
+        assert!(text.contains("last failure  trap: unreachable (then, message m)"), "{text}");
+        assert!(text.contains("5 fuel and 0 µs a message"), "{text}");
+        assert_eq!(row(&agent(AgentState::Ready, StartStep::Ready)).len(), 10);
+    }
+}

@@ -1,0 +1,254 @@
+//! What an import is to the host: base, free, in need of a grant, or unknown and so refused.
+
+use std::fmt;
+
+use host_model::Grants;
+use serde::Serialize;
+
+/// Something an agent can be granted. What is not granted is not linked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Capability {
+    /// Sending messages: `bailiwick:agent/messaging`.
+    Messaging,
+    /// Finding peers: `bailiwick:discovery/registry`.
+    Discovery,
+}
+
+/// How much a capability lets an agent do to others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Risk {
+    /// It learns what its tenant's agents tell one another anyway.
+    Low,
+    /// It changes what other agents of its tenant do.
+    Medium,
+    /// It reaches beyond its tenant's agents. No capability of this version does.
+    High,
+}
+
+impl Risk {
+    /// The risk as reports name it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Low => "low",
+            Self::Medium => "medium",
+            Self::High => "high",
+        }
+    }
+}
+
+impl fmt::Display for Risk {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl Capability {
+    /// Every capability there is, in ascending order.
+    pub const ALL: [Self; 2] = [Self::Messaging, Self::Discovery];
+
+    /// The capability as reports name it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Messaging => "messaging",
+            Self::Discovery => "discovery",
+        }
+    }
+
+    /// Whether these grants link it. Messaging is linked whole by any grant to publish or send: which topic and which
+    /// agent is decided at each call, by the gate, so an import of `send` without a grant to send loads and is
+    /// refused when called.
+    pub fn is_granted_by(self, grants: &Grants) -> bool {
+        match self {
+            Self::Messaging => grants.sends(),
+            Self::Discovery => grants.discover,
+        }
+    }
+
+    /// What to write under `[grants]` so that it is linked.
+    pub const fn remedy(self) -> &'static str {
+        match self {
+            Self::Messaging => "add publish or send under [grants]",
+            Self::Discovery => "add discover = true under [grants]",
+        }
+    }
+
+    /// How much it lets an agent do to others.
+    pub const fn risk(self) -> Risk {
+        match self {
+            Self::Messaging => Risk::Medium,
+            Self::Discovery => Risk::Low,
+        }
+    }
+
+    /// Why the risk is what it is, in a sentence.
+    pub const fn why(self) -> &'static str {
+        match self {
+            Self::Messaging => {
+                "It can make other agents of its tenant act, within the topics and agents it was granted."
+            }
+            Self::Discovery => "It reads the cards of running agents of its tenant, and nothing else.",
+        }
+    }
+}
+
+impl fmt::Display for Capability {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// What an import is to the host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Linked for everybody, because language runtimes import it: WASI 0.2 with an empty context.
+    Base,
+    /// Linked for everybody: an agent's own log, settings, identity and the types.
+    Free,
+    /// Linked when granted.
+    Granted(Capability),
+    /// Never linked: a component that imports it is refused.
+    Unknown,
+}
+
+impl Kind {
+    /// What an import is, by its full name: `bailiwick:agent/messaging@0.1.0`.
+    ///
+    /// Versions of one compatibility track (`0.2` for 0.2.N, by the rules of semantic versions) are alike, as they
+    /// are to the linker, so no spelling of a version passes where another is refused. A version with a pre-release
+    /// or build part is on no track: it is unknown.
+    pub fn of_import(name: &str) -> Self {
+        let Some((interface, track)) = split(name) else { return Self::Unknown };
+        match (interface, track) {
+            (interface, (0, 2)) if BASE.contains(&interface) => Self::Base,
+            (interface, AGENT_TRACK) if FREE.contains(&interface) => Self::Free,
+            ("bailiwick:agent/messaging", AGENT_TRACK) => Self::Granted(Capability::Messaging),
+            ("bailiwick:discovery/registry", (0, 1)) => Self::Granted(Capability::Discovery),
+            _ => Self::Unknown,
+        }
+    }
+}
+
+/// Whether a full name is that interface of `bailiwick:agent`, on the track that this host runs.
+pub(crate) fn is_of_agent(name: &str, interface: &str) -> bool {
+    split(name)
+        .is_some_and(|(name, track)| track == AGENT_TRACK && name.strip_prefix("bailiwick:agent/") == Some(interface))
+}
+
+/// The compatibility track of `bailiwick:agent` that this host runs.
+const AGENT_TRACK: Track = (0, 1);
+
+/// Exactly what the engine links of `wasmtime-wasi` for everybody. Sockets and HTTP are not among it.
+const BASE: [&str; 20] = [
+    "wasi:cli/environment",
+    "wasi:cli/exit",
+    "wasi:cli/stderr",
+    "wasi:cli/stdin",
+    "wasi:cli/stdout",
+    "wasi:cli/terminal-input",
+    "wasi:cli/terminal-output",
+    "wasi:cli/terminal-stderr",
+    "wasi:cli/terminal-stdin",
+    "wasi:cli/terminal-stdout",
+    "wasi:clocks/monotonic-clock",
+    "wasi:clocks/wall-clock",
+    "wasi:filesystem/preopens",
+    "wasi:filesystem/types",
+    "wasi:io/error",
+    "wasi:io/poll",
+    "wasi:io/streams",
+    "wasi:random/insecure",
+    "wasi:random/insecure-seed",
+    "wasi:random/random",
+];
+
+const FREE: [&str; 4] =
+    ["bailiwick:agent/identity", "bailiwick:agent/log", "bailiwick:agent/settings", "bailiwick:agent/types"];
+
+/// Major and minor of a version below 1.0; nothing here has reached 1.0.
+type Track = (u64, u64);
+
+/// The interface without its version, and the track its version is on.
+fn split(name: &str) -> Option<(&str, Track)> {
+    let (interface, version) = name.split_once('@')?;
+    let mut numbers = version.split('.').map(number);
+    let track = (numbers.next()??, numbers.next()??);
+    // Past the third number, or in it, whatever is not a number makes the version a pre-release or no version at all.
+    numbers.next()??;
+    numbers.next().is_none().then_some((interface, track))
+}
+
+fn number(text: &str) -> Option<u64> {
+    let canonical = text.bytes().all(|b| b.is_ascii_digit()) && (text == "0" || !text.starts_with('0'));
+    if canonical { text.parse().ok() } else { None }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(name: &str, expected: Kind) {
+        assert_eq!(Kind::of_import(name), expected, "{name}");
+    }
+
+    #[test]
+    fn the_base_is_what_language_runtimes_import_and_nothing_else() {
+        for interface in BASE {
+            check(&format!("{interface}@0.2.0"), Kind::Base);
+            check(&format!("{interface}@0.2.9"), Kind::Base);
+            check(&format!("{interface}@0.3.0"), Kind::Unknown);
+            check(interface, Kind::Unknown);
+        }
+        for name in
+            ["wasi:cli/run", "wasi:io/evil", "wasi:clocks/timezone", "wasi:keyvalue/store", "evil:cli/environment"]
+        {
+            check(&format!("{name}@0.2.0"), Kind::Unknown);
+        }
+    }
+
+    #[test]
+    fn http_and_sockets_are_refused_under_every_alias_of_their_version() {
+        for version in ["0.2.0", "0.2.9", "0.2.12", "0.2.0-rc-2023-11-10", "0.3.0"] {
+            for interface in
+                ["wasi:http/outgoing-handler", "wasi:http/types", "wasi:sockets/tcp", "wasi:sockets/network"]
+            {
+                check(&format!("{interface}@{version}"), Kind::Unknown);
+            }
+        }
+    }
+
+    #[test]
+    fn ours_is_known_on_its_track_alone() {
+        for version in ["0.1.0", "0.1.7"] {
+            check(&format!("bailiwick:agent/messaging@{version}"), Kind::Granted(Capability::Messaging));
+            check(&format!("bailiwick:discovery/registry@{version}"), Kind::Granted(Capability::Discovery));
+            check(&format!("bailiwick:agent/log@{version}"), Kind::Free);
+        }
+        for name in [
+            "bailiwick:agent/messaging@0.2.0",
+            "bailiwick:agent/messaging",
+            "bailiwick:agent/inbox@0.1.0",
+            "bailiwick:state/store@0.1.0",
+        ] {
+            check(name, Kind::Unknown);
+        }
+    }
+
+    #[test]
+    fn a_version_that_is_no_plain_triple_is_on_no_track() {
+        for version in ["0.1", "0.1.0.0", "0.1.0-pre", "0.1.0+build", "00.1.0", "0.01.0", "0.1.", "", "0.1.x"] {
+            check(&format!("bailiwick:agent/log@{version}"), Kind::Unknown);
+        }
+    }
+
+    #[test]
+    fn any_grant_to_publish_or_send_links_messaging() {
+        let mut grants = Grants::default();
+        assert!(Capability::ALL.iter().all(|capability| !capability.is_granted_by(&grants)));
+        grants.publish = vec!["a".parse().unwrap()];
+        assert!(Capability::Messaging.is_granted_by(&grants) && !Capability::Discovery.is_granted_by(&grants));
+        let grants = Grants { subscribe: grants.publish, discover: true, ..Grants::default() };
+        assert!(!Capability::Messaging.is_granted_by(&grants) && Capability::Discovery.is_granted_by(&grants));
+    }
+}

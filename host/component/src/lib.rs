@@ -1,0 +1,23 @@
+//! Reads components and manifests, offline: what a component imports, what it exports, what its author asks for.
+//!
+//! Runs nothing and compiles nothing. What it reads is hostile: every size has a bound, and what cannot be read is
+//! refused with one line that names the thing and the next step.
+
+mod capability;
+mod digest;
+mod error;
+mod inspection;
+mod manifest;
+mod read;
+mod review;
+#[cfg(test)]
+mod samples;
+mod signature;
+
+pub use capability::{Capability, Kind, Risk};
+pub use digest::{BadDigest, Digest};
+pub use error::{ComponentError, ManifestError};
+pub use inspection::{CapabilityReport, GrantsReport, Inspection, LimitsReport, Prices, Verdict};
+pub use manifest::{Agent, Manifest, Run};
+pub use read::{Component, Function, Interface};
+pub use review::{Objection, Review, Warning, review};

@@ -1,0 +1,18 @@
+//! The way of a message, and one module per capability behind [`host_calls::HostCalls`].
+//!
+//! Everything an agent, an operator or a reply sends goes through [`Courier`]: it asks the gate, hands to the bus, and on the
+//! other side asks the gate again before a mailbox gets anything.
+
+mod courier;
+mod discovery;
+mod logs;
+mod messaging;
+mod party;
+mod refusal;
+mod replies;
+mod watch;
+
+pub use courier::{Courier, CourierParts};
+pub use logs::{LogBook, LogQuery, LogRecord, LogStream};
+pub use party::{Counters, CountersView, Mail, Party};
+pub use watch::{Seen, Watch};

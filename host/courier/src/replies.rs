@@ -1,0 +1,79 @@
+//! Who waits for which answer.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use foldhash::fast::RandomState;
+use host_bus::{Inbound, NotTaken};
+use host_calls::{Refusal, RefusalNumbers};
+use host_gate::{Accepted, Delivery, Gate, Receiver};
+use host_model::{Caller, Clock, Destination, ReplyToken};
+use parking_lot::Mutex;
+use tokio::sync::oneshot;
+
+/// Open requests, by the token their answer must carry. Bounded by the tenants' budgets of open requests.
+pub(crate) struct Replies {
+    gate: Gate,
+    clock: Arc<dyn Clock>,
+    waiting: Mutex<HashMap<ReplyToken, Asker, RandomState>>,
+}
+
+struct Asker {
+    caller: Arc<Caller>,
+    answer: oneshot::Sender<Result<Accepted, Refusal>>,
+}
+
+/// One open request. Dropping it stops waiting.
+pub(crate) struct Open {
+    replies: Arc<Replies>,
+    token: ReplyToken,
+    answer: oneshot::Receiver<Result<Accepted, Refusal>>,
+}
+
+impl Replies {
+    pub(crate) fn new(gate: Gate, clock: Arc<dyn Clock>) -> Self {
+        Self { gate, clock, waiting: Mutex::default() }
+    }
+
+    pub(crate) fn open(self: &Arc<Self>, caller: Arc<Caller>, token: ReplyToken) -> Open {
+        let (sender, answer) = oneshot::channel();
+        self.waiting.lock().insert(token, Asker { caller, answer: sender });
+        Open { replies: self.clone(), token, answer }
+    }
+
+    /// Ends a wait that no answer will end: the receiver is done and had none.
+    pub(crate) fn give_up(&self, token: ReplyToken, code: &str) {
+        if let Some(asker) = self.waiting.lock().remove(&token) {
+            // Whoever asked may have stopped waiting.
+            let _ = asker.answer.send(Err(Refusal::Other(RefusalNumbers::of(code))));
+        }
+    }
+}
+
+impl Inbound for Replies {
+    fn deliver(&self, delivery: Delivery) -> Result<(), NotTaken> {
+        let Delivery::Local(stamped) = &delivery else { return Err(NotTaken::Refused) };
+        let Destination::Reply { token, .. } = stamped.envelope().to else { return Err(NotTaken::Refused) };
+        // An answer that comes too late finds nobody, like one with a made-up token.
+        let asker = self.waiting.lock().remove(&token).ok_or(NotTaken::Refused)?;
+        let receiver = Receiver::Asker { caller: &asker.caller, token };
+        let accepted = self.gate.accept(delivery, receiver, self.clock.now()).map_err(|refused| {
+            tracing::error!(tenant = %asker.caller.tenant(), agent = %asker.caller.agent(), %refused, "an answer was not accepted");
+            NotTaken::Refused
+        })?;
+        asker.answer.send(Ok(accepted)).map_err(|_| NotTaken::Refused)
+    }
+}
+
+impl Open {
+    /// The answer, or why there will be none. Waits as long as nobody ends it: bound it by a deadline.
+    pub(crate) async fn answer(mut self) -> Result<Accepted, Refusal> {
+        (&mut self.answer).await.unwrap_or_else(|_| Err(Refusal::Unavailable(RefusalNumbers::of("stopping"))))
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.replies.waiting.lock().remove(&self.token);
+    }
+}

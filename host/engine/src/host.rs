@@ -1,0 +1,156 @@
+//! The host functions, a row each: charge, convert, ask, charge, convert.
+
+use std::sync::Arc;
+
+use host_calls::{
+    Answer, CALL_BASE, HostCall, HostReply, LogLine, LogSource, Price, Refusal, price_of_call, price_of_reply,
+};
+use host_component::Capability;
+use wasmtime::component::Linker;
+use wasmtime::{Engine, StoreContextMut, Trap};
+
+use crate::bindings::v0_1::{
+    Level, answered, batch_item, batched, card, discovery, found, log_fields, names, sent, wit,
+};
+use crate::state::AgentState;
+
+/// The most items of one batch.
+const BATCH_LEN_MAX: usize = 256;
+
+/// A linker with the base, what is free, and what was granted; nothing else is there to be called.
+pub(crate) fn linker(engine: &Engine, granted: &[Capability]) -> wasmtime::Result<Linker<AgentState>> {
+    let mut linker = Linker::new(engine);
+    crate::wasi::link_base(&mut linker)?;
+    link_log(&mut linker)?;
+    link_settings(&mut linker)?;
+    link_identity(&mut linker)?;
+    for capability in granted {
+        match capability {
+            Capability::Messaging => link_messaging(&mut linker)?,
+            Capability::Discovery => link_discovery(&mut linker)?,
+        }
+    }
+    Ok(linker)
+}
+
+type Store<'a> = StoreContextMut<'a, AgentState>;
+
+fn link_messaging(linker: &mut Linker<AgentState>) -> wasmtime::Result<()> {
+    let mut messaging = linker.instance(names::MESSAGING)?;
+    messaging.func_wrap_async("publish", |store: Store<'_>, (topic, draft): (String, wit::Draft)| {
+        let call = HostCall::Publish { topic, draft: draft.into() };
+        Box::new(async move { Ok((sent(ask(store, call).await?),)) })
+    })?;
+    messaging.func_wrap_async("send", |store: Store<'_>, (agent, draft): (String, wit::Draft)| {
+        let call = HostCall::Send { agent, draft: draft.into() };
+        Box::new(async move { Ok((sent(ask(store, call).await?),)) })
+    })?;
+    messaging.func_wrap_async(
+        "request",
+        |store: Store<'_>, (agent, draft, deadline_ms): (String, wit::Draft, u32)| {
+            let call = HostCall::Request { agent, draft: draft.into(), deadline_ms };
+            Box::new(async move { Ok((answered(ask(store, call).await?),)) })
+        },
+    )?;
+    messaging.func_wrap_async("batch", |store: Store<'_>, (items,): (Vec<(wit::Target, wit::Draft)>,)| {
+        Box::new(async move { Ok((batch(store, items).await?,)) })
+    })
+}
+
+fn link_discovery(linker: &mut Linker<AgentState>) -> wasmtime::Result<()> {
+    let mut registry = linker.instance(names::REGISTRY)?;
+    registry.func_wrap_async("find", |store: Store<'_>, (query,): (discovery::Query,)| {
+        Box::new(async move { Ok((found(ask(store, HostCall::Find(query.into())).await?),)) })
+    })?;
+    registry.func_wrap_async("get", |store: Store<'_>, (id,): (String,)| {
+        Box::new(async move { Ok((card(ask(store, HostCall::Card(id)).await?),)) })
+    })
+}
+
+fn link_log(linker: &mut Linker<AgentState>) -> wasmtime::Result<()> {
+    let mut log = linker.instance(names::LOG)?;
+    log.func_wrap_async(
+        "write",
+        |store: Store<'_>, (level, message, fields): (Level, String, Vec<wit::HeaderResult>)| {
+            let line = LogLine { level: level.into(), source: LogSource::Log, message, fields: log_fields(fields) };
+            Box::new(async move { ask(store, HostCall::Log(line)).await.map(drop) })
+        },
+    )
+}
+
+fn link_settings(linker: &mut Linker<AgentState>) -> wasmtime::Result<()> {
+    let mut settings = linker.instance(names::SETTINGS)?;
+    settings.func_wrap("get", |mut store: Store<'_>, (name,): (String,)| {
+        let value = store.data().birth().settings.get(&name).cloned();
+        charge(&mut store, CALL_BASE + bytes(&[&name, value.as_deref().unwrap_or_default()]))?;
+        Ok((value,))
+    })?;
+    settings.func_wrap("all", |mut store: Store<'_>, (): ()| {
+        let all: Vec<(String, String)> = store.data().birth().settings.clone().into_iter().collect();
+        charge(&mut store, CALL_BASE + all.iter().map(|(name, value)| bytes(&[name, value])).sum::<Price>())?;
+        Ok((all,))
+    })
+}
+
+fn link_identity(linker: &mut Linker<AgentState>) -> wasmtime::Result<()> {
+    let mut identity = linker.instance(names::IDENTITY)?;
+    identity.func_wrap("tenant-id", |mut store: Store<'_>, (): ()| {
+        told(&mut store, |state| state.birth().caller.tenant().to_string())
+    })?;
+    identity.func_wrap("agent-id", |mut store: Store<'_>, (): ()| {
+        told(&mut store, |state| state.birth().caller.agent().to_string())
+    })?;
+    identity
+        .func_wrap("agent-name", |mut store: Store<'_>, (): ()| told(&mut store, |state| state.birth().name.clone()))?;
+    identity.func_wrap("version", |mut store: Store<'_>, (): ()| {
+        told(&mut store, |state| state.birth().caller.version().to_owned())
+    })
+}
+
+fn told(store: &mut Store<'_>, text: impl Fn(&AgentState) -> String) -> wasmtime::Result<(String,)> {
+    let text = text(store.data());
+    charge(store, CALL_BASE + bytes(&[&text]))?;
+    Ok((text,))
+}
+
+async fn batch(
+    store: Store<'_>,
+    items: Vec<(wit::Target, wit::Draft)>,
+) -> wasmtime::Result<Vec<Result<wit::Receipt, wit::Denied>>> {
+    let len = items.len();
+    if len > BATCH_LEN_MAX {
+        let numbers = host_calls::RefusalNumbers::of("batch-too-long").past(BATCH_LEN_MAX as u64, len as u64);
+        return Ok(batched(len, Err(Refusal::TooLarge(numbers))));
+    }
+    let items = items.into_iter().map(batch_item).collect();
+    Ok(batched(len, ask(store, HostCall::Batch(items)).await?))
+}
+
+/// Charges a call's price, asks the host, and charges the answer's bytes before the guest gets them.
+async fn ask(mut store: Store<'_>, call: HostCall) -> wasmtime::Result<Result<HostReply, Refusal>> {
+    charge(&mut store, price_of_call(&call))?;
+    let context = store.data_mut().next_context();
+    let birth = Arc::clone(store.data().birth());
+    let reply = match birth.calls.call(&birth.caller, context, call) {
+        Answer::Now(reply) => reply,
+        Answer::Later(reply) => reply.await,
+    };
+    charge(&mut store, reply.as_ref().map_or(0, price_of_reply))?;
+    Ok(reply)
+}
+
+/// Takes fuel for host work from the budget that guest instructions spend too.
+pub(crate) fn charge(store: &mut Store<'_>, price: Price) -> wasmtime::Result<()> {
+    let left = store.get_fuel()?;
+    match left.checked_sub(price) {
+        Some(rest) => store.set_fuel(rest),
+        None => {
+            store.set_fuel(0)?;
+            Err(Trap::OutOfFuel.into())
+        }
+    }
+}
+
+fn bytes(texts: &[&str]) -> Price {
+    texts.iter().map(|text| text.len() as Price).sum()
+}

@@ -1,0 +1,175 @@
+//! A component linked for one set of grants, and the two ways to run it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+use host_calls::{Price, ROUTED_BASE};
+use host_component::Capability;
+use host_model::{Draft, Envelope, Outcome};
+use wasmtime::component::{Component, InstancePre};
+use wasmtime::{AsContextMut as _, Store, StoreContextMut, UpdateDeadline};
+
+use crate::bindings::v0_1::{self, Texts, inbox, lifecycle};
+use crate::bounded::{Bounded, DeadlinePassed};
+use crate::cutoff::{self, CutOff};
+use crate::state::{AgentState, Birth, Run};
+use crate::{Engine, EngineError};
+
+/// A run's number, for the ids of its calls.
+static RUNS: AtomicU64 = AtomicU64::new(1);
+
+/// A component that is compiled, linked with what was granted, and ready to be instantiated.
+pub struct Program {
+    pre: InstancePre<AgentState>,
+    inbox: inbox::GuestIndices,
+    lifecycle: Option<lifecycle::GuestIndices>,
+    hostcall_bytes_max: usize,
+}
+
+/// What one run used and how it ended.
+#[derive(Debug)]
+pub struct Handled {
+    /// How it ended.
+    pub outcome: Outcome,
+    /// Fuel it used, host work included.
+    pub fuel_used: u64,
+}
+
+impl Program {
+    /// Links a component. What it imports and was not granted is an error that names the import.
+    pub(crate) fn link(engine: &Engine, component: &Component, granted: &[Capability]) -> Result<Self, EngineError> {
+        let linker = engine.linker(granted)?;
+        let pre = linker.instantiate_pre(component).map_err(|error| EngineError::Link(cutoff::describe(&error)))?;
+        let inbox = inbox::GuestIndices::new(&pre).map_err(|_| EngineError::NoInbox)?;
+        let lifecycle = lifecycle::GuestIndices::new(&pre).ok();
+        Ok(Self { pre, inbox, lifecycle, hostcall_bytes_max: engine.settings().hostcall_bytes_max })
+    }
+
+    /// Handles one message in an instance of its own, and ends it.
+    pub async fn handle_fresh(&self, birth: &Arc<Birth>, envelope: &Envelope) -> Handled {
+        let run = run_of(birth, Some(envelope));
+        let mut store = self.store(birth, run);
+        let result = Bounded::new(run.deadline, async {
+            let instance = self.pre.instantiate_async(&mut store).await?;
+            let guest = self.inbox.load(&mut store, &instance)?;
+            guest.call_handle(&mut store, Texts::of(envelope).message()).await
+        })
+        .await;
+        settle(&mut store, result)
+    }
+
+    /// Starts an instance that stays: instantiates it and, if it has a lifecycle, calls its `start`.
+    pub async fn start(&self, birth: &Arc<Birth>) -> Result<Resident, CutOff> {
+        let run = run_of(birth, None);
+        let mut store = self.store(birth, run);
+        let result = Bounded::new(run.deadline, async {
+            let instance = self.pre.instantiate_async(&mut store).await?;
+            let inbox = self.inbox.load(&mut store, &instance)?;
+            let lifecycle = self.lifecycle.as_ref().map(|indices| indices.load(&mut store, &instance)).transpose()?;
+            let started = match &lifecycle {
+                Some(guest) => guest.call_start(&mut store).await?,
+                None => Ok(()),
+            };
+            Ok((inbox, lifecycle, started))
+        })
+        .await;
+        let (inbox, lifecycle, started) = cutoff::judge(&store, result)?;
+        started.map_err(|reason| CutOff::refused(&reason))?;
+        Ok(Resident { store, inbox, lifecycle })
+    }
+
+    fn store(&self, birth: &Arc<Birth>, run: Run) -> Store<AgentState> {
+        let mut store = Store::new(self.pre.engine(), AgentState::new(birth.clone(), run));
+        store.limiter(|state| &mut state.memory);
+        store.set_hostcall_fuel(self.hostcall_bytes_max);
+        store.epoch_deadline_callback(at_tick);
+        arm(&mut store);
+        store
+    }
+}
+
+/// One instance that stays, with its memory. Whoever holds it is the only one who can call it.
+pub struct Resident {
+    store: Store<AgentState>,
+    inbox: inbox::Guest,
+    lifecycle: Option<lifecycle::Guest>,
+}
+
+impl Resident {
+    /// Handles one message. After [`Outcome::Trapped`] the instance is of no more use: drop it.
+    pub async fn handle(&mut self, envelope: &Envelope) -> Handled {
+        let run = self.begin(Some(envelope));
+        let texts = Texts::of(envelope);
+        let result = Bounded::new(run.deadline, self.inbox.call_handle(&mut self.store, texts.message())).await;
+        settle(&mut self.store, result)
+    }
+
+    /// Tells the instance that it will be stopped.
+    pub async fn stop(&mut self) -> Result<(), CutOff> {
+        let run = self.begin(None);
+        let Some(guest) = &self.lifecycle else { return Ok(()) };
+        let result = Bounded::new(run.deadline, guest.call_stop(&mut self.store)).await;
+        cutoff::judge(&self.store, result)?.map_err(|reason| CutOff::refused(&reason))
+    }
+
+    /// Passes on an operator's order: `data` and the answer are JSON. `None` if the component takes no orders.
+    pub async fn command(&mut self, name: &str, data: &str) -> Option<Result<Result<String, String>, CutOff>> {
+        let run = self.begin(None);
+        let guest = self.lifecycle.as_ref()?;
+        let result = Bounded::new(run.deadline, guest.call_command(&mut self.store, name, data)).await;
+        Some(cutoff::judge(&self.store, result))
+    }
+
+    fn begin(&mut self, envelope: Option<&Envelope>) -> Run {
+        let run = run_of(self.store.data().birth(), envelope);
+        self.store.data_mut().begin(run);
+        arm(&mut self.store);
+        run
+    }
+}
+
+fn run_of(birth: &Birth, envelope: Option<&Envelope>) -> Run {
+    Run {
+        id: RUNS.fetch_add(1, Ordering::Relaxed),
+        deadline: Instant::now() + birth.limits.deadline,
+        cause: envelope.map(Envelope::as_cause),
+    }
+}
+
+/// Gives a store its budget for one run. The epoch deadline is the next tick, where [`at_tick`] decides.
+fn arm(store: &mut Store<AgentState>) {
+    let fuel = store.data().birth().limits.fuel_per_message;
+    store.set_fuel(fuel).expect("fuel is on: settings.rs");
+    store.set_epoch_deadline(1);
+}
+
+/// At each tick a running guest is cut off or lets the others have their turn.
+fn at_tick(store: StoreContextMut<'_, AgentState>) -> wasmtime::Result<UpdateDeadline> {
+    if Instant::now() >= store.data().deadline() {
+        return Err(DeadlinePassed.into());
+    }
+    Ok(UpdateDeadline::Yield(1))
+}
+
+/// How a run of `handle` ended. The answer's bytes are host work too, charged before anybody routes it.
+fn settle(store: &mut Store<AgentState>, result: Result<wasmtime::Result<Returned>, DeadlinePassed>) -> Handled {
+    let outcome = match cutoff::judge(store, result).map(v0_1::outcome) {
+        Ok(Outcome::Done(Some(draft))) => {
+            match crate::host::charge(&mut store.as_context_mut(), price_of_answer(&draft)) {
+                Ok(()) => Outcome::Done(Some(draft)),
+                Err(error) => CutOff::of(store, &error).into(),
+            }
+        }
+        Ok(outcome) => outcome,
+        Err(cut_off) => cut_off.into(),
+    };
+    let left = store.get_fuel().expect("fuel is on: settings.rs");
+    Handled { outcome, fuel_used: store.data().birth().limits.fuel_per_message.saturating_sub(left) }
+}
+
+type Returned = Result<Option<v0_1::wit::Draft>, v0_1::wit::Failure>;
+
+fn price_of_answer(draft: &Draft) -> Price {
+    ROUTED_BASE + draft.payload.len() as Price
+}

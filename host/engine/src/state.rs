@@ -1,0 +1,165 @@
+//! What one instance holds: who it is, what it may use, and what it has used.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Instant;
+
+use host_calls::{CallId, Context, HostCalls};
+use host_model::{Caller, Cause, Clock, Limits};
+use host_quota::{Budget, Share};
+use wasmtime::ResourceLimiter;
+use wasmtime::component::ResourceTable;
+use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
+
+use crate::settings::{INSTANCES_MAX, MEMORIES_MAX, TABLE_ELEMENTS_MAX, TABLES_MAX};
+
+/// What every instance of an agent is born with. Fixed: an instance cannot become somebody else.
+pub struct Birth {
+    /// Who it is.
+    pub caller: Arc<Caller>,
+    /// Its display name.
+    pub name: String,
+    /// Where its calls go.
+    pub calls: Arc<dyn HostCalls>,
+    /// What it may use.
+    pub limits: Limits,
+    /// What its tenant may use in linear memory, all instances together.
+    pub tenant_memory: Arc<Budget>,
+    /// The free settings of its manifest.
+    pub settings: BTreeMap<String, String>,
+    /// Where an agent would find the registry over HTTP.
+    pub registry_url: String,
+    /// The time as guests see it.
+    pub clock: Arc<dyn Clock>,
+}
+
+/// One run of guest code: a message, a start, a stop or a command.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Run {
+    pub(crate) id: u64,
+    pub(crate) deadline: Instant,
+    pub(crate) cause: Option<Cause>,
+}
+
+/// The state of one wasmtime store.
+pub(crate) struct AgentState {
+    birth: Arc<Birth>,
+    /// Made at the first use: most agents never ask WASI for anything.
+    wasi: Option<WasiCtx>,
+    table: ResourceTable,
+    pub(crate) memory: MemoryMeter,
+    run: Run,
+    calls_made: u32,
+}
+
+impl AgentState {
+    pub(crate) fn new(birth: Arc<Birth>, run: Run) -> Self {
+        let mut table = ResourceTable::new();
+        table.set_max_capacity(crate::settings::RESOURCES_MAX);
+        let memory = MemoryMeter::new(birth.limits.memory_bytes_max, birth.tenant_memory.clone());
+        Self { birth, wasi: None, table, memory, run, calls_made: 0 }
+    }
+
+    /// The next run of a resident instance.
+    pub(crate) fn begin(&mut self, run: Run) {
+        self.run = run;
+        self.calls_made = 0;
+        self.memory.refused = false;
+    }
+
+    pub(crate) fn birth(&self) -> &Arc<Birth> {
+        &self.birth
+    }
+
+    pub(crate) fn deadline(&self) -> Instant {
+        self.run.deadline
+    }
+
+    /// What surrounds the call that is being made.
+    pub(crate) fn next_context(&mut self) -> Context {
+        self.calls_made = self.calls_made.saturating_add(1);
+        Context {
+            id: CallId { run: self.run.id, ordinal: self.calls_made },
+            remaining: self.run.deadline.saturating_duration_since(Instant::now()),
+            cause: self.run.cause,
+        }
+    }
+}
+
+impl WasiView for AgentState {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        let birth = &self.birth;
+        WasiCtxView { ctx: self.wasi.get_or_insert_with(|| crate::wasi::context(birth)), table: &mut self.table }
+    }
+}
+
+/// Counts linear memory against the instance's limit and the tenant's budget, and remembers whether it ever said no.
+pub(crate) struct MemoryMeter {
+    bytes_max: usize,
+    tenant: Arc<Budget>,
+    share: Option<Share>,
+    pub(crate) refused: bool,
+}
+
+impl MemoryMeter {
+    fn new(bytes_max: usize, tenant: Arc<Budget>) -> Self {
+        Self { bytes_max, tenant, share: None, refused: false }
+    }
+
+    fn grow(&mut self, bytes: usize) -> bool {
+        let held = self.share.as_ref().map_or(0, Share::units);
+        let bytes = bytes as u64;
+        if held + bytes > self.bytes_max as u64 {
+            return false;
+        }
+        match &mut self.share {
+            Some(share) => share.grow(bytes).is_ok(),
+            none => {
+                *none = self.tenant.share(bytes).ok();
+                none.is_some()
+            }
+        }
+    }
+}
+
+impl ResourceLimiter for MemoryMeter {
+    fn memory_growing(&mut self, current: usize, desired: usize, _maximum: Option<usize>) -> wasmtime::Result<bool> {
+        let allowed = self.grow(desired.saturating_sub(current));
+        self.refused |= !allowed;
+        Ok(allowed)
+    }
+
+    fn table_growing(&mut self, _current: usize, desired: usize, _maximum: Option<usize>) -> wasmtime::Result<bool> {
+        Ok(desired <= TABLE_ELEMENTS_MAX)
+    }
+
+    fn instances(&self) -> usize {
+        INSTANCES_MAX
+    }
+
+    fn tables(&self) -> usize {
+        TABLES_MAX
+    }
+
+    fn memories(&self) -> usize {
+        MEMORIES_MAX
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_is_bounded_by_the_instance_and_by_the_tenant() {
+        let tenant = Budget::new(100);
+        let mut one = MemoryMeter::new(60, tenant.clone());
+        assert!(one.memory_growing(0, 60, None).unwrap() && !one.refused);
+        assert!(!one.memory_growing(60, 61, None).unwrap() && one.refused, "past the instance's limit");
+        let mut two = MemoryMeter::new(60, tenant.clone());
+        assert!(!two.memory_growing(0, 41, None).unwrap() && two.refused, "past the tenant's budget");
+        assert!(two.memory_growing(0, 40, None).unwrap());
+        drop((one, two));
+        assert_eq!(tenant.used(), 0);
+    }
+}

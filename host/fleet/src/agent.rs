@@ -1,0 +1,115 @@
+//! One deployed agent: what was deployed, how it is, and what runs.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use host_component::Manifest;
+use host_courier::Counters;
+use host_model::{AgentId, TenantId};
+use parking_lot::Mutex;
+
+use crate::runner::Health;
+use crate::start::Running;
+use crate::{AgentStatus, Deployment, Phase, Step};
+
+/// What was deployed, read once.
+#[derive(Debug)]
+pub(crate) struct Spec {
+    pub(crate) deployment: Deployment,
+    pub(crate) manifest: Manifest,
+}
+
+/// One deployed agent. `running` is its owner's lock: whoever starts, stops or replaces it holds it from beginning to end.
+pub(crate) struct Agent {
+    pub(crate) tenant: TenantId,
+    pub(crate) id: AgentId,
+    pub(crate) running: tokio::sync::Mutex<Option<Running>>,
+    pub(crate) counters: Arc<Counters>,
+    pub(crate) health: Arc<Health>,
+    view: Mutex<View>,
+    peers: AtomicU32,
+}
+
+struct View {
+    spec: Arc<Spec>,
+    phase: Phase,
+    step: Step,
+    reason: Option<String>,
+    /// Where its mailbox is, while it has one.
+    mailbox: Option<crate::start::MailboxAt>,
+}
+
+impl Agent {
+    pub(crate) fn new(spec: Arc<Spec>) -> Arc<Self> {
+        Arc::new(Self {
+            tenant: spec.deployment.tenant.clone(),
+            id: spec.deployment.agent.clone(),
+            running: tokio::sync::Mutex::default(),
+            counters: Arc::default(),
+            health: Arc::default(),
+            view: Mutex::new(View { spec, phase: Phase::Stopped, step: Step::None, reason: None, mailbox: None }),
+            peers: AtomicU32::new(0),
+        })
+    }
+
+    pub(crate) fn spec(&self) -> Arc<Spec> {
+        self.view.lock().spec.clone()
+    }
+
+    pub(crate) fn set_spec(&self, spec: Arc<Spec>) {
+        self.view.lock().spec = spec;
+    }
+
+    pub(crate) fn reached(&self, phase: Phase, step: Step) {
+        let mut view = self.view.lock();
+        view.phase = phase;
+        view.step = step;
+        view.reason = None;
+        tracing::info!(tenant = %self.tenant, agent = %self.id, %phase, %step, "agent");
+    }
+
+    pub(crate) fn failed(&self, reason: String) {
+        tracing::warn!(tenant = %self.tenant, agent = %self.id, reason, "agent failed");
+        let mut view = self.view.lock();
+        view.phase = Phase::Failed;
+        view.reason = Some(reason);
+    }
+
+    pub(crate) fn set_peers(&self, peers: usize) {
+        self.peers.store(u32::try_from(peers).unwrap_or(u32::MAX), Ordering::Relaxed);
+    }
+
+    pub(crate) fn set_mailbox(&self, mailbox: Option<crate::start::MailboxAt>) {
+        self.view.lock().mailbox = mailbox;
+    }
+
+    pub(crate) fn status(&self) -> AgentStatus {
+        let view = self.view.lock();
+        let Spec { deployment, manifest } = &*view.spec;
+        let (waiting, in_flight) = view.mailbox.as_ref().map_or((0, 0), crate::start::MailboxAt::load);
+        AgentStatus {
+            tenant: self.tenant.clone(),
+            agent: self.id.clone(),
+            name: manifest.agent.name.clone(),
+            description: manifest.agent.description.clone(),
+            version: manifest.agent.version.clone(),
+            revision: deployment.revision,
+            digest: deployment.digest,
+            run: manifest.run.instances,
+            replicas: manifest.run.replicas,
+            desired: deployment.desired,
+            phase: view.phase,
+            step: view.step,
+            backing_off: self.health.backing_off(),
+            reason: view.reason.clone(),
+            peers: self.peers.load(Ordering::Relaxed) as usize,
+            subscriptions: manifest.grants.subscribe.clone(),
+            deployed: deployment.deployed,
+            limits: manifest.limits,
+            counters: self.counters.view(),
+            waiting,
+            in_flight,
+            last_failure: self.health.last_failure(),
+        }
+    }
+}

@@ -1,0 +1,431 @@
+//! The verbs: what is deployed, and what runs of it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use foldhash::fast::RandomState;
+use host_bus::Bus;
+use host_component::{ComponentError, Digest, Manifest, ManifestError, Objection};
+use host_courier::{Counters, Courier, Party};
+use host_engine::{CutOff, Engine, EngineError};
+use host_model::{AgentId, Caller, Clock, Grants, Incarnation, SendGrant, TenantId};
+use host_quota::{TenantBudgets, TenantLimits};
+use host_registry::{CardRepository, CardStoreError, Registry};
+use parking_lot::RwLock;
+
+use crate::agent::{Agent, Spec};
+use crate::{
+    AgentStatus, Components, Deployment, Desired, Phase, Repository, RepositoryError, Shards, Step, TenantRecord,
+};
+
+/// Why the fleet did not do it.
+#[derive(Debug, thiserror::Error)]
+pub enum FleetError {
+    /// No such tenant here.
+    #[error("no tenant '{0}'")]
+    NoTenant(TenantId),
+    /// No such agent in that tenant.
+    #[error("no agent '{0}'")]
+    NoAgent(AgentId),
+    /// No component of that digest was uploaded.
+    #[error("no component {0}: upload it first")]
+    NoComponent(Digest),
+    /// The id is in use, or was: ids are never given again.
+    #[error("the id '{0}' is taken: ids are never given again, choose another")]
+    Taken(String),
+    /// The manifest is off.
+    #[error(transparent)]
+    Manifest(#[from] ManifestError),
+    /// The component cannot be read.
+    #[error(transparent)]
+    Component(#[from] ComponentError),
+    /// The component needs what was not granted, or lacks what is needed.
+    #[error("the component {}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; it "))]
+    Objections(Vec<Objection>),
+    /// The component cannot be compiled or linked.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// A resident instance did not start.
+    #[error("the agent did not start: {0}")]
+    DidNotStart(CutOff),
+    /// It runs no instance that could do it.
+    #[error("agent '{0}' is not running: start it first")]
+    NotRunning(AgentId),
+    /// The agent takes no orders.
+    #[error("agent '{0}' takes no commands: it is not resident, or its component exports no lifecycle")]
+    NoCommands(AgentId),
+    /// The agent refused an order, or was cut off over it.
+    #[error("the agent refused the command: {0}")]
+    CommandRefused(String),
+    /// The host failed. Its log says more.
+    #[error("the host panicked while it started the agent")]
+    HostPanicked,
+    /// The store failed.
+    #[error(transparent)]
+    Repository(#[from] RepositoryError),
+    /// The store failed over a card.
+    #[error(transparent)]
+    Cards(#[from] CardStoreError),
+}
+
+/// What a fleet works with.
+pub struct FleetParts {
+    /// What survives a restart.
+    pub repository: Arc<dyn Repository>,
+    /// Components by digest.
+    pub components: Arc<dyn Components>,
+    /// Cards that survive a restart.
+    pub cards: Arc<dyn CardRepository>,
+    /// What runs components.
+    pub engine: Arc<Engine>,
+    /// What carries.
+    pub bus: Arc<dyn Bus>,
+    /// What admits and accepts.
+    pub courier: Courier,
+    /// Who is there.
+    pub registry: Arc<Registry>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// What each tenant may use at once.
+    pub tenant_limits: TenantLimits,
+    /// Where this host is reached, without a slash at the end.
+    pub base_url: String,
+}
+
+/// What to deploy.
+#[derive(Debug, Clone)]
+pub struct Deploy {
+    /// The manifest, word for word.
+    pub manifest: String,
+    /// A component that was uploaded.
+    pub digest: Digest,
+    /// Whether to start it.
+    pub start: bool,
+}
+
+/// All tenants and their agents on this host. Cheap to clone.
+#[derive(Clone)]
+pub struct Fleet(Arc<Inner>);
+
+struct Inner {
+    parts: FleetParts,
+    shards: Shards,
+    tenants: RwLock<BTreeMap<TenantId, Arc<Tenant>>>,
+    incarnations: AtomicU64,
+}
+
+/// One tenant on this host.
+pub(crate) struct Tenant {
+    record: TenantRecord,
+    pub(crate) budgets: TenantBudgets,
+    operator: Arc<Party>,
+    agents: RwLock<std::collections::HashMap<AgentId, Arc<Agent>, RandomState>>,
+}
+
+impl Fleet {
+    /// A fleet with everything that was deployed before, still stopped.
+    pub async fn load(parts: FleetParts, shards: Shards) -> Result<Self, FleetError> {
+        let fleet =
+            Self(Arc::new(Inner { parts, shards, tenants: RwLock::default(), incarnations: AtomicU64::new(1) }));
+        for record in fleet.parts().repository.tenants().await? {
+            fleet.add_tenant(record);
+        }
+        for deployment in fleet.parts().repository.deployments().await? {
+            let tenant = fleet.tenant(&deployment.tenant)?;
+            let manifest = Manifest::parse(&deployment.manifest)?;
+            tenant.add(Agent::new(Arc::new(Spec { deployment, manifest })));
+        }
+        Ok(fleet)
+    }
+
+    /// Starts every agent that should be up. One that does not start stays failed and holds up nobody.
+    pub async fn start_desired(&self) {
+        for agent in self.all_agents() {
+            if agent.spec().deployment.desired == Desired::Running {
+                // It is in the log and in the agent's status already.
+                let _ = self.start(&agent.tenant, &agent.id).await;
+            }
+        }
+    }
+
+    /// Stops every agent, all at once; what should be up stays so for the next start of the host.
+    pub async fn stop_all(&self) {
+        let stops = self.all_agents().into_iter().map(|agent| {
+            let fleet = self.clone();
+            async move {
+                if let Some(running) = agent.running.lock().await.take() {
+                    fleet.take_down(&agent, running).await;
+                }
+            }
+        });
+        futures_util::future::join_all(stops).await;
+    }
+
+    /// Creates a tenant.
+    pub async fn create_tenant(&self, id: TenantId, name: String) -> Result<TenantRecord, FleetError> {
+        let record = TenantRecord { id: id.clone(), name, created: self.parts().clock.now() };
+        match self.parts().repository.create_tenant(&record).await {
+            Err(RepositoryError::Taken) => Err(FleetError::Taken(id.to_string())),
+            Err(error) => Err(error.into()),
+            Ok(()) => {
+                self.add_tenant(record.clone());
+                Ok(record)
+            }
+        }
+    }
+
+    /// All tenants, by id.
+    pub fn tenants(&self) -> Vec<TenantRecord> {
+        self.0.tenants.read().values().map(|tenant| tenant.record.clone()).collect()
+    }
+
+    /// Deploys a new agent, or a new revision of one.
+    ///
+    /// Everything is checked before anything changes. A new revision that does not become ready is given up, and the one before it
+    /// serves again.
+    pub async fn deploy(&self, tenant: &TenantId, deploy: Deploy) -> Result<AgentStatus, FleetError> {
+        let tenant = self.tenant(tenant)?;
+        let manifest = Manifest::parse(&deploy.manifest)?;
+        let existing = tenant.agents.read().get(&manifest.agent.id).cloned();
+        let before = existing.as_ref().map(|agent| agent.spec());
+        let deployment = Deployment {
+            tenant: tenant.record.id.clone(),
+            agent: manifest.agent.id.clone(),
+            revision: before.as_ref().map_or(1, |spec| spec.deployment.revision + 1),
+            digest: deploy.digest,
+            manifest: deploy.manifest,
+            desired: if deploy.start { Desired::Running } else { Desired::Stopped },
+            deployed: self.parts().clock.now(),
+        };
+        let id = manifest.agent.id.clone();
+        let spec = Arc::new(Spec { deployment, manifest });
+        let checked = self.check(spec.clone(), |_| ()).await?;
+        match (existing, before) {
+            (Some(agent), Some(before)) => self.replace(&tenant, &agent, before, spec, checked).await?,
+            _ => self.first_deploy(&tenant, spec, checked).await?,
+        }
+        self.status(&tenant.record.id, &id)
+    }
+
+    /// Starts a deployed agent; starting one that runs is no error.
+    pub async fn start(&self, tenant: &TenantId, agent: &AgentId) -> Result<AgentStatus, FleetError> {
+        let (tenant, agent) = self.find(tenant, agent)?;
+        let mut running = agent.running.lock().await;
+        if running.is_none() {
+            self.want(&agent, Desired::Running).await?;
+            *running = Some(self.start_stopped(&tenant, &agent).await?);
+        }
+        drop(running);
+        Ok(agent.status())
+    }
+
+    /// Stops a running agent; stopping one that does not run is no error.
+    pub async fn stop(&self, tenant: &TenantId, agent: &AgentId) -> Result<AgentStatus, FleetError> {
+        let (_, agent) = self.find(tenant, agent)?;
+        let mut running = agent.running.lock().await;
+        self.want(&agent, Desired::Stopped).await?;
+        match running.take() {
+            Some(running) => self.take_down(&agent, running).await,
+            None => agent.reached(Phase::Stopped, Step::None),
+        }
+        drop(running);
+        Ok(agent.status())
+    }
+
+    /// Stops and starts an agent.
+    pub async fn restart(&self, tenant: &TenantId, agent: &AgentId) -> Result<AgentStatus, FleetError> {
+        let (tenant, agent) = self.find(tenant, agent)?;
+        let mut running = agent.running.lock().await;
+        self.want(&agent, Desired::Running).await?;
+        if let Some(running) = running.take() {
+            self.take_down(&agent, running).await;
+        }
+        *running = Some(self.start_stopped(&tenant, &agent).await?);
+        drop(running);
+        Ok(agent.status())
+    }
+
+    /// Stops an agent and deletes it. Its id is never given again.
+    pub async fn delete(&self, tenant: &TenantId, agent: &AgentId) -> Result<(), FleetError> {
+        let (tenant, agent) = self.find(tenant, agent)?;
+        let mut running = agent.running.lock().await;
+        if let Some(running) = running.take() {
+            self.take_down(&agent, running).await;
+        }
+        self.parts().repository.delete_deployment(&agent.tenant, &agent.id).await?;
+        tenant.agents.write().remove(&agent.id);
+        Ok(())
+    }
+
+    /// Passes an operator's order to a resident agent: `data` and the answer are JSON.
+    pub async fn command(
+        &self,
+        tenant: &TenantId,
+        agent: &AgentId,
+        name: String,
+        data: String,
+    ) -> Result<String, FleetError> {
+        let (_, agent) = self.find(tenant, agent)?;
+        let running = agent.running.lock().await;
+        let running = running.as_ref().ok_or_else(|| FleetError::NotRunning(agent.id.clone()))?;
+        match running.command(name, data).await {
+            None => Err(FleetError::NoCommands(agent.id.clone())),
+            Some(Ok(Ok(answer))) => Ok(answer),
+            Some(Ok(Err(reason))) => Err(FleetError::CommandRefused(host_calls::inert(&reason, 1024))),
+            Some(Err(cut_off)) => Err(FleetError::CommandRefused(cut_off.to_string())),
+        }
+    }
+
+    /// How an agent is.
+    pub fn status(&self, tenant: &TenantId, agent: &AgentId) -> Result<AgentStatus, FleetError> {
+        self.find(tenant, agent).map(|(_, agent)| agent.status())
+    }
+
+    /// How all agents of a tenant are, by id.
+    pub fn statuses(&self, tenant: &TenantId) -> Result<Vec<AgentStatus>, FleetError> {
+        let tenant = self.tenant(tenant)?;
+        let mut statuses: Vec<_> = tenant.agents.read().values().map(|agent| agent.status()).collect();
+        statuses.sort_by(|one, other| one.agent.cmp(&other.agent));
+        Ok(statuses)
+    }
+
+    /// The operator as a principal of a tenant.
+    pub fn operator(&self, tenant: &TenantId) -> Result<Arc<Party>, FleetError> {
+        Ok(self.tenant(tenant)?.operator.clone())
+    }
+
+    /// What the fleet works with.
+    pub fn parts(&self) -> &FleetParts {
+        &self.0.parts
+    }
+
+    pub(crate) fn shards(&self) -> &Shards {
+        &self.0.shards
+    }
+
+    pub(crate) fn next_incarnation(&self) -> Incarnation {
+        Incarnation(self.0.incarnations.fetch_add(1, Ordering::Relaxed))
+    }
+
+    async fn first_deploy(
+        &self,
+        tenant: &Tenant,
+        spec: Arc<Spec>,
+        checked: crate::start::Checked,
+    ) -> Result<(), FleetError> {
+        let id = spec.deployment.agent.clone();
+        // Kept first: a crash from here on leaves an agent that the next start brings up, not one that nobody knows.
+        match self.parts().repository.save_deployment(&spec.deployment).await {
+            Err(RepositoryError::Taken) => return Err(FleetError::Taken(id.to_string())),
+            other => other?,
+        }
+        let agent = tenant.add(Agent::new(spec.clone()));
+        if spec.deployment.desired == Desired::Stopped {
+            return Ok(());
+        }
+        let mut running = agent.running.lock().await;
+        match self.bring_up(tenant, &agent, checked).await {
+            Ok(up) => {
+                *running = Some(up);
+                Ok(())
+            }
+            Err(error) => {
+                agent.failed(error.to_string());
+                Err(error)
+            }
+        }
+    }
+
+    async fn replace(
+        &self,
+        tenant: &Tenant,
+        agent: &Arc<Agent>,
+        before: Arc<Spec>,
+        spec: Arc<Spec>,
+        checked: crate::start::Checked,
+    ) -> Result<(), FleetError> {
+        let mut running = agent.running.lock().await;
+        let was_up = running.is_some();
+        if let Some(old) = running.take() {
+            self.take_down(agent, old).await;
+        }
+        agent.set_spec(spec.clone());
+        let brought_up = match spec.deployment.desired {
+            Desired::Stopped => Ok(None),
+            Desired::Running => self.bring_up(tenant, agent, checked).await.map(Some),
+        };
+        match brought_up {
+            Ok(up) => {
+                *running = up;
+                Ok(self.parts().repository.save_deployment(&spec.deployment).await?)
+            }
+            Err(error) => {
+                agent.set_spec(before);
+                if was_up {
+                    *running = Some(self.start_stopped(tenant, agent).await?);
+                } else {
+                    agent.reached(Phase::Stopped, Step::None);
+                }
+                Err(error)
+            }
+        }
+    }
+
+    async fn start_stopped(&self, tenant: &Tenant, agent: &Arc<Agent>) -> Result<crate::start::Running, FleetError> {
+        let started = async {
+            let checked = self.check(agent.spec(), |step| agent.reached(Phase::Starting, step)).await?;
+            self.bring_up(tenant, agent, checked).await
+        };
+        started.await.inspect_err(|error| agent.failed(error.to_string()))
+    }
+
+    async fn want(&self, agent: &Agent, desired: Desired) -> Result<(), FleetError> {
+        let spec = agent.spec();
+        if spec.deployment.desired == desired {
+            return Ok(());
+        }
+        self.parts().repository.set_desired(&agent.tenant, &agent.id, desired).await?;
+        let deployment = Deployment { desired, ..spec.deployment.clone() };
+        agent.set_spec(Arc::new(Spec { deployment, manifest: spec.manifest.clone() }));
+        Ok(())
+    }
+
+    fn add_tenant(&self, record: TenantRecord) {
+        let id = record.id.clone();
+        let budgets = TenantBudgets::new(self.parts().tenant_limits);
+        let operator = self.operator_of(&record.id, &budgets);
+        let tenant = Tenant { record, budgets, operator, agents: RwLock::default() };
+        self.0.tenants.write().insert(id, Arc::new(tenant));
+    }
+
+    /// The operator may publish and send everywhere in a tenant, as itself; its acts are the host's own.
+    fn operator_of(&self, tenant: &TenantId, budgets: &TenantBudgets) -> Arc<Party> {
+        let everything = ">".parse().expect("a pattern");
+        let grants = Grants { publish: vec![everything], subscribe: Vec::new(), send: SendGrant::Any, discover: true };
+        let caller = Caller::born(tenant.clone(), AgentId::operator(), String::new(), self.next_incarnation());
+        Arc::new(Party::new(Arc::new(caller), grants, budgets.requests.clone(), false, Arc::<Counters>::default()))
+    }
+
+    fn tenant(&self, id: &TenantId) -> Result<Arc<Tenant>, FleetError> {
+        self.0.tenants.read().get(id).cloned().ok_or_else(|| FleetError::NoTenant(id.clone()))
+    }
+
+    fn find(&self, tenant: &TenantId, agent: &AgentId) -> Result<(Arc<Tenant>, Arc<Agent>), FleetError> {
+        let tenant = self.tenant(tenant)?;
+        let found = tenant.agents.read().get(agent).cloned().ok_or_else(|| FleetError::NoAgent(agent.clone()))?;
+        Ok((tenant, found))
+    }
+
+    fn all_agents(&self) -> Vec<Arc<Agent>> {
+        let tenants = self.0.tenants.read();
+        tenants.values().flat_map(|tenant| tenant.agents.read().values().cloned().collect::<Vec<_>>()).collect()
+    }
+}
+
+impl Tenant {
+    fn add(&self, agent: Arc<Agent>) -> Arc<Agent> {
+        self.agents.write().insert(agent.id.clone(), agent.clone());
+        agent
+    }
+}

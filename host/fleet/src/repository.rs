@@ -1,0 +1,94 @@
+//! What survives a restart: tenants, deployments and components. `store` implements the traits.
+
+use async_trait::async_trait;
+use host_component::Digest;
+use host_model::{AgentId, TenantId, Timestamp};
+
+/// A tenant as kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TenantRecord {
+    /// Whose id is never given again.
+    pub id: TenantId,
+    /// For people.
+    pub name: String,
+    /// When it was created.
+    pub created: Timestamp,
+}
+
+/// Whether an agent should be up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Desired {
+    /// Brought up whenever the host is up.
+    Running,
+    /// Left alone until somebody starts it.
+    Stopped,
+}
+
+/// One deployed agent as kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Deployment {
+    /// Whose it is.
+    pub tenant: TenantId,
+    /// Its id, from the manifest.
+    pub agent: AgentId,
+    /// Counts the deployments under this id, from 1.
+    pub revision: u32,
+    /// The component it runs.
+    pub digest: Digest,
+    /// The manifest, word for word.
+    pub manifest: String,
+    /// Whether it should be up.
+    pub desired: Desired,
+    /// When this revision was deployed.
+    pub deployed: Timestamp,
+}
+
+/// Why the store did not do it.
+#[derive(Debug, thiserror::Error)]
+pub enum RepositoryError {
+    /// The id is in use, or was: ids are never given again.
+    #[error("the id is taken")]
+    Taken,
+    /// The store failed.
+    #[error("cannot {act}")]
+    Store {
+        /// What was tried.
+        act: &'static str,
+        /// Why it failed.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+}
+
+/// Keeps what is deployed.
+#[async_trait]
+pub trait Repository: Send + Sync {
+    /// Keeps a new tenant. [`RepositoryError::Taken`] if the id was ever used.
+    async fn create_tenant(&self, tenant: &TenantRecord) -> Result<(), RepositoryError>;
+
+    /// All tenants, by id.
+    async fn tenants(&self) -> Result<Vec<TenantRecord>, RepositoryError>;
+
+    /// Keeps a deployment, in place of an earlier revision of the same agent, in one transaction.
+    /// [`RepositoryError::Taken`] if the agent was deleted before.
+    async fn save_deployment(&self, deployment: &Deployment) -> Result<(), RepositoryError>;
+
+    /// Changes whether a deployed agent should be up.
+    async fn set_desired(&self, tenant: &TenantId, agent: &AgentId, desired: Desired) -> Result<(), RepositoryError>;
+
+    /// All deployments, by tenant and agent.
+    async fn deployments(&self) -> Result<Vec<Deployment>, RepositoryError>;
+
+    /// Deletes a deployment and its card, and leaves a tombstone, so that the id is never given again.
+    async fn delete_deployment(&self, tenant: &TenantId, agent: &AgentId) -> Result<(), RepositoryError>;
+}
+
+/// Keeps components by their digest.
+#[async_trait]
+pub trait Components: Send + Sync {
+    /// Keeps a component; keeping the same one twice is no error.
+    async fn save(&self, digest: &Digest, bytes: &[u8]) -> Result<(), RepositoryError>;
+
+    /// A component's bytes, checked against the digest: what was changed on disk is an error, not a component.
+    async fn load(&self, digest: &Digest) -> Result<Option<Vec<u8>>, RepositoryError>;
+}

@@ -1,0 +1,195 @@
+//! Handling messages in the two run modes, and what it tells about an agent's health.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use futures_util::FutureExt as _;
+use host_courier::{Courier, Party};
+use host_engine::{Birth, CutOff, Handled, Program, Resident};
+use host_gate::Accepted;
+use host_model::{Clock, Outcome, TrapCause};
+use parking_lot::Mutex;
+use tokio::sync::{Notify, Semaphore};
+use tokio_util::sync::CancellationToken;
+
+use crate::LastFailure;
+use crate::shards::{Runner, Work, panic_text};
+
+/// The first wait before a resident instance is started again, and the longest. It doubles in between.
+const BACK_OFF_MIN: Duration = Duration::from_millis(100);
+const BACK_OFF_MAX: Duration = Duration::from_secs(30);
+
+/// How the handling of messages went lately. Outlives a single start.
+#[derive(Default)]
+pub(crate) struct Health {
+    last_failure: Mutex<Option<LastFailure>>,
+    backing_off: AtomicU32,
+}
+
+impl Health {
+    pub(crate) fn last_failure(&self) -> Option<LastFailure> {
+        self.last_failure.lock().clone()
+    }
+
+    pub(crate) fn backing_off(&self) -> u32 {
+        self.backing_off.load(Ordering::Relaxed)
+    }
+}
+
+/// What both run modes need to handle a message.
+pub(crate) struct Desk {
+    pub(crate) program: Arc<Program>,
+    pub(crate) birth: Arc<Birth>,
+    pub(crate) courier: Courier,
+    pub(crate) party: Arc<Party>,
+    pub(crate) health: Arc<Health>,
+    pub(crate) clock: Arc<dyn Clock>,
+    /// Told after each message, for who waits until the last is handled.
+    pub(crate) idle: Notify,
+    /// Set when the agent is stopped: nothing starts again.
+    pub(crate) stopping: CancellationToken,
+}
+
+impl Desk {
+    fn finish(&self, accepted: &Accepted, handled: Handled, began: Instant) {
+        let counters = &self.party.counters;
+        let micros = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
+        counters.fuel_total.fetch_add(handled.fuel_used, Ordering::Relaxed);
+        counters.handle_micros_total.fetch_add(micros, Ordering::Relaxed);
+        self.note(accepted, &handled.outcome);
+        self.courier.settle(&self.party, accepted, handled.outcome);
+        self.idle.notify_waiters();
+    }
+
+    fn note(&self, accepted: &Accepted, outcome: &Outcome) {
+        let (cause, detail) = match outcome {
+            Outcome::Done(_) => return,
+            Outcome::Retry { reason, .. } | Outcome::Rejected { reason } => (None, reason),
+            Outcome::Trapped { cause, detail } => (Some(*cause), detail),
+        };
+        let (caller, message) = (&self.party.caller, accepted.envelope().id);
+        let word = cause.map_or("refused by the agent", TrapCause::as_str);
+        tracing::warn!(tenant = %caller.tenant(), agent = %caller.agent(), %message, cause = word, detail, "message failed");
+        *self.health.last_failure.lock() =
+            Some(LastFailure { cause, detail: detail.clone(), at: self.clock.now(), message });
+    }
+}
+
+/// A host that panics while a guest runs fails that message, not the agent.
+async fn without_panic(handling: impl Future<Output = Handled>) -> Handled {
+    AssertUnwindSafe(handling).catch_unwind().await.unwrap_or_else(|panic| {
+        tracing::error!(panic = panic_text(&*panic), "the host panicked while a guest ran");
+        let detail = "the host failed; its log says more".to_owned();
+        Handled { outcome: Outcome::Trapped { cause: TrapCause::Host, detail }, fuel_used: 0 }
+    })
+}
+
+/// A fresh instance for each message.
+pub(crate) struct PerMessage {
+    pub(crate) desk: Arc<Desk>,
+}
+
+impl Runner for PerMessage {
+    fn begin(self: Arc<Self>, accepted: Accepted) -> Work {
+        Box::pin(async move {
+            let (desk, began) = (&self.desk, Instant::now());
+            let handled = without_panic(desk.program.handle_fresh(&desk.birth, accepted.envelope())).await;
+            desk.finish(&accepted, handled, began);
+        })
+    }
+}
+
+/// Instances that stay. Each does one thing at a time: whoever wants one waits for its turn and takes it out.
+pub(crate) struct Residents {
+    desk: Arc<Desk>,
+    turns: Semaphore,
+    idle: Mutex<Vec<Resident>>,
+    failures: AtomicU32,
+}
+
+impl Residents {
+    pub(crate) fn new(desk: Arc<Desk>, started: Vec<Resident>) -> Self {
+        Self { desk, turns: Semaphore::new(started.len()), idle: Mutex::new(started), failures: AtomicU32::new(0) }
+    }
+
+    /// Passes an operator's order to one instance. `None` if none is up, or the component takes no orders.
+    pub(crate) async fn command(&self, name: &str, data: &str) -> Option<Result<Result<String, String>, CutOff>> {
+        let _turn = self.turns.acquire().await.expect("never closed");
+        let mut resident = self.take()?;
+        let answer = resident.command(name, data).await;
+        self.put_back(resident, matches!(answer, Some(Err(_)))).await;
+        answer
+    }
+
+    /// Tells all instances that they will be stopped, and drops them.
+    pub(crate) async fn stop(&self) {
+        while let Some(mut resident) = self.take() {
+            if let Err(cut_off) = resident.stop().await {
+                self.report("did not stop in good order", &cut_off);
+            }
+        }
+    }
+
+    /// In a statement of its own: the lock is not held while the guest runs.
+    fn take(&self) -> Option<Resident> {
+        self.idle.lock().pop()
+    }
+
+    async fn put_back(&self, resident: Resident, cut_off: bool) {
+        if cut_off {
+            drop(resident);
+            self.replace().await;
+        } else {
+            self.failures.store(0, Ordering::Relaxed);
+            self.idle.lock().push(resident);
+        }
+    }
+
+    /// Starts an instance in place of one that was cut off, after a wait that doubles while that keeps happening.
+    ///
+    /// Whoever used the instance waits for this: its turn, and its place in the mailbox's count, stay taken meanwhile.
+    async fn replace(&self) {
+        self.desk.health.backing_off.fetch_add(1, Ordering::Relaxed);
+        while !self.desk.stopping.is_cancelled() {
+            let failures = self.failures.fetch_add(1, Ordering::Relaxed);
+            let wait = BACK_OFF_MIN.saturating_mul(1 << failures.min(16)).min(BACK_OFF_MAX);
+            if self.desk.stopping.run_until_cancelled(tokio::time::sleep(wait)).await.is_none() {
+                break;
+            }
+            match self.desk.program.start(&self.desk.birth).await {
+                Ok(resident) => {
+                    self.desk.party.counters.restarts.fetch_add(1, Ordering::Relaxed);
+                    self.idle.lock().push(resident);
+                    break;
+                }
+                Err(cut_off) => self.report("did not start again", &cut_off),
+            }
+        }
+        self.desk.health.backing_off.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    fn report(&self, what: &str, cut_off: &CutOff) {
+        let caller = &self.desk.party.caller;
+        tracing::warn!(tenant = %caller.tenant(), agent = %caller.agent(), %cut_off, "a resident instance {what}");
+    }
+}
+
+impl Runner for Residents {
+    fn begin(self: Arc<Self>, accepted: Accepted) -> Work {
+        Box::pin(async move {
+            let began = Instant::now();
+            let _turn = self.turns.acquire().await.expect("never closed");
+            let Some(mut resident) = self.take() else {
+                let detail = "no instance is up".to_owned();
+                let outcome = Outcome::Trapped { cause: TrapCause::Host, detail };
+                return self.desk.finish(&accepted, Handled { outcome, fuel_used: 0 }, began);
+            };
+            let handled = without_panic(resident.handle(accepted.envelope())).await;
+            let cut_off = matches!(handled.outcome, Outcome::Trapped { .. });
+            self.desk.finish(&accepted, handled, began);
+            self.put_back(resident, cut_off).await;
+        })
+    }
+}

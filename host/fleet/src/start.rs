@@ -1,0 +1,277 @@
+//! From stopped to ready and back, in the seeds' order.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use host_bus::{Interest, Subscribe, SubscriptionId};
+use host_component::{Capability, Component, review};
+use host_courier::{Mail, Party};
+use host_engine::{Birth, Program, Resident};
+use host_gate::Accepted;
+use host_mailbox::{Address, Open, Push};
+use host_model::{Caller, CardQuery, RunMode};
+use host_registry::card_of;
+use tokio::sync::{Notify, oneshot};
+use tokio_util::sync::CancellationToken;
+
+use crate::agent::{Agent, Spec};
+use crate::fleet::{Fleet, Tenant};
+use crate::runner::{Desk, PerMessage, Residents};
+use crate::shards::{Runner, Shard, Work};
+use crate::{FleetError, Phase, Step};
+
+/// How long a stop waits for messages that are being handled or wait.
+const DRAIN_MAX: Duration = Duration::from_secs(5);
+
+/// A start that went all the way.
+pub(crate) struct Running {
+    desk: Arc<Desk>,
+    residents: Option<Arc<Residents>>,
+    mailbox: MailboxAt,
+    subscriptions: Vec<SubscriptionId>,
+}
+
+/// A mailbox and the shard it is on.
+#[derive(Clone)]
+pub(crate) struct MailboxAt {
+    shard: Arc<Shard>,
+    address: Address,
+}
+
+impl MailboxAt {
+    /// Messages that wait, and messages that are being handled.
+    pub(crate) fn load(&self) -> (usize, u32) {
+        self.shard.load(self.address)
+    }
+}
+
+impl Mail for MailboxAt {
+    fn push(&self, accepted: Accepted) -> Result<(), Push> {
+        self.shard.push(self.address, accepted)
+    }
+}
+
+/// What load and validate prove: a program that may be started under its spec.
+pub(crate) struct Checked {
+    spec: Arc<Spec>,
+    program: Arc<Program>,
+}
+
+impl Fleet {
+    /// Load and validate: nothing outside changes, so that a deployment can be refused without a trace.
+    pub(crate) async fn check(&self, spec: Arc<Spec>, at: impl Fn(Step)) -> Result<Checked, FleetError> {
+        at(Step::Load);
+        let digest = spec.deployment.digest;
+        let bytes = self.parts().components.load(&digest).await?.ok_or(FleetError::NoComponent(digest))?;
+        let component = Component::read(&bytes)?;
+        // What it needs is checked before it is compiled: an ungranted import costs nobody any time.
+        let reviewed = review(&component, &spec.manifest).map_err(FleetError::Objections)?;
+        let granted: Vec<Capability> = reviewed.capabilities.into_iter().collect();
+        let program = self.parts().engine.program(digest, &bytes, &granted).await?;
+        at(Step::Validate);
+        Ok(Checked { spec, program })
+    }
+
+    /// From a checked program to a ready agent. On failure everything that was begun is undone.
+    pub(crate) async fn bring_up(
+        &self,
+        tenant: &Tenant,
+        agent: &Arc<Agent>,
+        checked: Checked,
+    ) -> Result<Running, FleetError> {
+        let spec = checked.spec.clone();
+        let desk = self.desk(tenant, agent, checked);
+        agent.reached(Phase::Starting, Step::Subscribe);
+        self.parts().courier.join(desk.party.clone());
+        let shard = self.shards().home(&agent.tenant).clone();
+        let residents = match spec.manifest.run.instances {
+            RunMode::PerMessage => None,
+            RunMode::Resident => match start_residents(&shard, &desk, spec.manifest.run.replicas).await {
+                Ok(residents) => Some(Arc::new(residents)),
+                Err(error) => {
+                    self.parts().courier.leave(&desk.party.caller);
+                    return Err(error);
+                }
+            },
+        };
+        let mailbox = open_mailbox(shard, &desk, &spec, residents.clone());
+        agent.set_mailbox(Some(mailbox.clone()));
+        let subscriptions = self.subscribe(&desk, &spec, &mailbox);
+        let running = Running { desk, residents, mailbox, subscriptions };
+        if let Err(error) = self.announce(agent, &spec).await {
+            self.take_down(agent, running).await;
+            return Err(error);
+        }
+        agent.reached(Phase::Ready, Step::Ready);
+        running.mailbox.shard.release(running.mailbox.address);
+        Ok(running)
+    }
+
+    /// Register and discover.
+    async fn announce(&self, agent: &Arc<Agent>, spec: &Spec) -> Result<(), FleetError> {
+        agent.reached(Phase::Starting, Step::Register);
+        let card = Arc::new(card_of(&agent.tenant, &spec.manifest, &self.parts().base_url));
+        self.parts().cards.save(&agent.tenant, &card).await?;
+        self.parts().registry.register(&agent.tenant, card);
+        agent.reached(Phase::Starting, Step::Discover);
+        let running = self.parts().registry.find(&agent.tenant, &CardQuery::default());
+        agent.set_peers(running.iter().filter(|card| card.id != agent.id).count());
+        Ok(())
+    }
+
+    /// Drains, unregisters, closes. What still waits after five seconds is counted as dropped.
+    pub(crate) async fn take_down(&self, agent: &Arc<Agent>, running: Running) {
+        agent.reached(Phase::Stopping, Step::Ready);
+        let Running { desk, residents, mailbox, subscriptions } = running;
+        for subscription in subscriptions {
+            self.parts().bus.unsubscribe(&agent.tenant, subscription);
+        }
+        drain(&desk, &mailbox).await;
+        desk.stopping.cancel();
+        if let Some(residents) = residents {
+            on_shard(&mailbox.shard, &desk, async move { residents.stop().await }).await;
+        }
+        self.parts().registry.unregister(&agent.tenant, &agent.id);
+        if let Err(error) = self.parts().cards.delete(&agent.tenant, &agent.id).await {
+            tracing::warn!(tenant = %agent.tenant, agent = %agent.id, %error, "its card stays in the store until it starts again");
+        }
+        let left = mailbox.shard.close(mailbox.address).len() as u64;
+        agent.counters.dropped.fetch_add(left, std::sync::atomic::Ordering::Relaxed);
+        agent.set_mailbox(None);
+        self.parts().courier.leave(&desk.party.caller);
+        agent.reached(Phase::Stopped, Step::None);
+    }
+
+    fn desk(&self, tenant: &Tenant, agent: &Agent, checked: Checked) -> Arc<Desk> {
+        let Checked { spec, program } = checked;
+        let (manifest, parts) = (&spec.manifest, self.parts());
+        let version = manifest.agent.version.clone();
+        let caller = Arc::new(Caller::born(agent.tenant.clone(), agent.id.clone(), version, self.next_incarnation()));
+        let at_once = concurrency(&spec);
+        let party = Party::new(
+            caller.clone(),
+            manifest.grants.clone(),
+            tenant.budgets.requests.clone(),
+            at_once == 1,
+            agent.counters.clone(),
+        );
+        let birth = Birth {
+            caller,
+            name: manifest.agent.name.clone(),
+            calls: Arc::new(parts.courier.clone()),
+            limits: manifest.limits,
+            tenant_memory: tenant.budgets.memory.clone(),
+            settings: manifest.config.clone(),
+            registry_url: format!("{}/api/registry", parts.base_url),
+            clock: parts.clock.clone(),
+        };
+        Arc::new(Desk {
+            program,
+            birth: Arc::new(birth),
+            courier: parts.courier.clone(),
+            party: Arc::new(party),
+            health: agent.health.clone(),
+            clock: parts.clock.clone(),
+            idle: Notify::new(),
+            stopping: CancellationToken::new(),
+        })
+    }
+
+    /// Its own queue, and each topic it is granted; the agent id is the queue group, so that replicas share.
+    fn subscribe(&self, desk: &Desk, spec: &Spec, mailbox: &MailboxAt) -> Vec<SubscriptionId> {
+        let bus = &self.parts().bus;
+        let caller = &desk.party.caller;
+        let inbound = self.parts().courier.inbound(desk.party.clone(), Arc::new(mailbox.clone()));
+        let topics = spec.manifest.grants.subscribe.iter().cloned().map(Interest::Topics);
+        let interests = std::iter::once(Interest::Queue(caller.agent().clone())).chain(topics);
+        interests
+            .map(|interest| {
+                let subscribe =
+                    Subscribe { tenant: caller.tenant().clone(), interest, queue: Some(caller.agent().clone()) };
+                bus.subscribe(subscribe, inbound.clone())
+            })
+            .collect()
+    }
+}
+
+impl Running {
+    /// Passes an operator's order on. `None` if this agent takes none.
+    pub(crate) async fn command(
+        &self,
+        name: String,
+        data: String,
+    ) -> Option<Result<Result<String, String>, host_engine::CutOff>> {
+        let residents = self.residents.clone()?;
+        on_shard(&self.mailbox.shard, &self.desk, async move { residents.command(&name, &data).await }).await.flatten()
+    }
+}
+
+/// How many messages of the agent are handled at once.
+fn concurrency(spec: &Spec) -> u32 {
+    match spec.manifest.run.instances {
+        RunMode::PerMessage => spec.manifest.limits.concurrency_max,
+        RunMode::Resident => spec.manifest.run.replicas,
+    }
+}
+
+fn open_mailbox(shard: Arc<Shard>, desk: &Arc<Desk>, spec: &Spec, residents: Option<Arc<Residents>>) -> MailboxAt {
+    let runner: Arc<dyn Runner> = match residents {
+        Some(residents) => residents,
+        None => Arc::new(PerMessage { desk: desk.clone() }),
+    };
+    let open = Open {
+        receiver: desk.party.caller.clone(),
+        len_max: spec.manifest.limits.mailbox_len_max,
+        in_flight_max: concurrency(spec),
+    };
+    let address = shard.open(open, runner);
+    MailboxAt { shard, address }
+}
+
+async fn start_residents(shard: &Shard, desk: &Arc<Desk>, replicas: u32) -> Result<Residents, FleetError> {
+    let (program, birth) = (desk.program.clone(), desk.birth.clone());
+    let all_up = async move {
+        let mut started: Vec<Resident> = Vec::new();
+        for _ in 0..replicas {
+            started.push(program.start(&birth).await?);
+        }
+        Ok(started)
+    };
+    let started = on_shard(shard, desk, all_up).await.ok_or(FleetError::HostPanicked)?;
+    started.map(|started| Residents::new(desk.clone(), started)).map_err(FleetError::DidNotStart)
+}
+
+/// Runs guest work in its tenant's turn and waits for it. `None` if the host panicked.
+async fn on_shard<T: Send + 'static>(
+    shard: &Shard,
+    desk: &Desk,
+    work: impl Future<Output = T> + Send + 'static,
+) -> Option<T> {
+    let (sender, result) = oneshot::channel();
+    let work: Work = Box::pin(async move {
+        // Nobody waits any more if the request that asked for it was dropped; the work is done all the same.
+        let _ = sender.send(work.await);
+    });
+    shard.spawn(desk.party.caller.tenant(), work);
+    result.await.ok()
+}
+
+/// Waits until nothing waits and nothing is being handled, but no longer than five seconds.
+async fn drain(desk: &Desk, mailbox: &MailboxAt) {
+    let empty = async {
+        loop {
+            let handled = desk.idle.notified();
+            let (waiting, in_flight) = mailbox.load();
+            // Instances that wait to be started again hold their place; nobody waits for them.
+            if waiting == 0 && in_flight <= desk.health.backing_off() {
+                return;
+            }
+            // `finish` tells before the mailbox's count is down, so the count is looked at again shortly after.
+            let _ = tokio::time::timeout(Duration::from_millis(10), handled).await;
+        }
+    };
+    if tokio::time::timeout(DRAIN_MAX, empty).await.is_err() {
+        let caller = &desk.party.caller;
+        tracing::warn!(tenant = %caller.tenant(), agent = %caller.agent(), "messages still waited when it was stopped");
+    }
+}

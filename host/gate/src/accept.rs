@@ -1,0 +1,75 @@
+//! At the receiver's side: a delivery checked against the one who would handle it, and against the present.
+
+use std::sync::Arc;
+
+use host_model::{Caller, Destination, Envelope, Grants, ReplyToken, Timestamp};
+
+use crate::{Accepted, Delivery, Gate, Refused};
+
+/// Who would handle a delivery, and why it thinks it may.
+#[derive(Debug, Clone, Copy)]
+pub enum Receiver<'a> {
+    /// An agent with its own queue and its subscriptions.
+    Agent {
+        /// Who.
+        caller: &'a Arc<Caller>,
+        /// What it may receive now.
+        grants: &'a Grants,
+    },
+    /// One that asked, and waits under this token.
+    Asker {
+        /// Who.
+        caller: &'a Arc<Caller>,
+        /// The token it waits under.
+        token: ReplyToken,
+    },
+    /// A person who watches one's tenant, and sees each message but can answer none.
+    Watcher {
+        /// Who.
+        caller: &'a Arc<Caller>,
+    },
+}
+
+impl Receiver<'_> {
+    fn caller(&self) -> &Arc<Caller> {
+        match self {
+            Self::Agent { caller, .. } | Self::Asker { caller, .. } | Self::Watcher { caller } => caller,
+        }
+    }
+
+    fn check_destination(&self, to: &Destination) -> Result<(), Refused> {
+        match (self, to) {
+            (Self::Agent { caller, .. }, Destination::Agent(agent)) if agent == caller.agent() => Ok(()),
+            (Self::Agent { grants, .. }, Destination::Topic(topic)) if grants.may_receive(topic) => Ok(()),
+            (Self::Agent { .. }, Destination::Topic(_)) => Err(Refused::SubscribeNotGranted),
+            (Self::Asker { caller, token }, Destination::Reply { agent, token: to })
+                if agent == caller.agent() && token == to =>
+            {
+                Ok(())
+            }
+            (Self::Watcher { .. }, _) => Ok(()),
+            _ => Err(Refused::WrongReceiver { to: to.clone() }),
+        }
+    }
+}
+
+impl Gate {
+    /// Decides whether `receiver` may handle a delivery now: tenant, then destination, then grant, then expiry.
+    pub fn accept(&self, delivery: Delivery, receiver: Receiver<'_>, now: Timestamp) -> Result<Accepted, Refused> {
+        let Delivery::Local(stamped) = delivery;
+        check_tenant(stamped.envelope(), receiver.caller())?;
+        receiver.check_destination(&stamped.envelope().to)?;
+        if stamped.envelope().expires.is_some_and(|expires| expires < now) {
+            return Err(Refused::Expired);
+        }
+        Ok(Accepted::new(stamped, receiver.caller().clone()))
+    }
+}
+
+/// Said a second time at this border: `admit` stamped the tenant, the bus routed by it, and neither is trusted here.
+fn check_tenant(envelope: &Envelope, receiver: &Caller) -> Result<(), Refused> {
+    if envelope.tenant == *receiver.tenant() {
+        return Ok(());
+    }
+    Err(Refused::ForeignTenant { sent_in: envelope.tenant.clone(), received_in: receiver.tenant().clone() })
+}

@@ -1,0 +1,206 @@
+//! At the sender's side: what an agent asks, checked and stamped.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use host_model::{
+    Caller, Cause, Destination, Draft, Envelope, Grants, Header, Ids, MessageId, Producer, ReplyToken, Target,
+    Timestamp,
+};
+
+use crate::{Accepted, Denied, Gate, Stamped};
+
+/// The host's limits on one message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MessageLimits {
+    /// The largest payload, in bytes.
+    pub payload_bytes_max: usize,
+    /// The most headers.
+    pub headers_max: usize,
+    /// The longest chain of causes: a message with this hop is the last.
+    pub hop_max: u16,
+}
+
+impl Default for MessageLimits {
+    fn default() -> Self {
+        Self { payload_bytes_max: 1 << 20, headers_max: 32, hop_max: 32 }
+    }
+}
+
+const TYPE_LEN_MAX: usize = 128;
+const CONTENT_TYPE_LEN_MAX: usize = 128;
+const CORRELATION_ID_LEN_MAX: usize = 128;
+const HEADER_NAME_LEN_MAX: usize = 64;
+const HEADER_VALUE_LEN_MAX: usize = 1024;
+
+/// A draft and where it is to go.
+#[derive(Debug)]
+pub struct Outgoing {
+    /// Where to.
+    pub target: Target,
+    /// What.
+    pub draft: Draft,
+    /// Where an answer is awaited, for a request.
+    pub reply_to: Option<ReplyToken>,
+    /// After this moment it is dropped.
+    pub expires: Option<Timestamp>,
+}
+
+/// What the host writes on a message it admits.
+#[derive(Clone, Copy)]
+pub struct Stamp<'a> {
+    /// The time.
+    pub now: Timestamp,
+    /// Where the id comes from.
+    pub ids: &'a dyn Ids,
+    /// Which run of numbers the sequence counts in.
+    pub producer: Producer,
+    /// The last number given in that run; a refused draft takes none.
+    pub seq: &'a AtomicU64,
+    /// The message being handled, if one is.
+    pub cause: Option<Cause>,
+}
+
+impl Gate {
+    /// Decides whether `caller` may send this, and stamps it with its tenant, its agent id, an id, a number and the time.
+    ///
+    /// Order: grammar, grant, size, hop. A refused draft costs no number.
+    pub fn admit(
+        &self,
+        caller: &Caller,
+        grants: &Grants,
+        outgoing: Outgoing,
+        stamp: Stamp<'_>,
+    ) -> Result<Stamped, Denied> {
+        self.check_draft(&outgoing.draft)?;
+        check_grant(caller, grants, &outgoing.target)?;
+        let to = match outgoing.target {
+            Target::Topic(topic) => Destination::Topic(topic),
+            Target::Agent(agent) => Destination::Agent(agent),
+        };
+        let way = Way { to, reply_to: outgoing.reply_to, expires: outgoing.expires };
+        self.stamp(caller, outgoing.draft, way, stamp)
+    }
+
+    /// Stamps the answer to a request. The request itself is the grant: it was accepted for `caller`, and names who asked.
+    pub fn admit_reply(
+        &self,
+        caller: &Caller,
+        request: &Accepted,
+        mut draft: Draft,
+        stamp: Stamp<'_>,
+    ) -> Result<Stamped, Denied> {
+        let asked = request.envelope();
+        let Some(token) = asked.reply_to.filter(|_| **request.receiver() == *caller) else {
+            return Err(Denied::NoReplyExpected);
+        };
+        draft.correlation_id = asked.correlation_id.clone();
+        self.check_draft(&draft)?;
+        let to = Destination::Reply { agent: asked.sender.clone(), token };
+        self.stamp(caller, draft, Way { to, reply_to: None, expires: asked.expires }, stamp)
+    }
+
+    fn stamp(&self, caller: &Caller, draft: Draft, way: Way, stamp: Stamp<'_>) -> Result<Stamped, Denied> {
+        let hop = stamp.cause.map_or(0, |cause| cause.hop.saturating_add(1));
+        if hop > self.limits.hop_max {
+            return Err(Denied::HopLimit { hop, hop_max: self.limits.hop_max });
+        }
+        let id = stamp.ids.message_id(stamp.now);
+        Ok(Stamped::new(Envelope {
+            id,
+            tenant: caller.tenant().clone(),
+            sender: caller.agent().clone(),
+            producer: stamp.producer,
+            seq: stamp.seq.fetch_add(1, Ordering::Relaxed) + 1,
+            correlation_id: correlation(draft.correlation_id, id, way.reply_to),
+            to: way.to,
+            reply_to: way.reply_to,
+            message_type: draft.message_type,
+            content_type: draft.content_type,
+            payload: draft.payload,
+            timestamp: stamp.now,
+            expires: way.expires,
+            causation_id: stamp.cause.map(|cause| cause.id),
+            hop,
+            root_id: stamp.cause.map_or(id, |cause| cause.root_id),
+            headers: draft.headers,
+        }))
+    }
+
+    fn check_draft(&self, draft: &Draft) -> Result<(), Denied> {
+        let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
+        let bounded =
+            |text: &str, len_max: usize, allowed: fn(u8) -> bool| text.len() <= len_max && text.bytes().all(allowed);
+        if draft.message_type.is_empty() || !bounded(&draft.message_type, TYPE_LEN_MAX, plain) {
+            return Err(Denied::MessageType);
+        }
+        if !bounded(&draft.content_type, CONTENT_TYPE_LEN_MAX, is_printable) {
+            return Err(Denied::ContentType);
+        }
+        if draft
+            .correlation_id
+            .as_ref()
+            .is_some_and(|id| id.is_empty() || !bounded(id, CORRELATION_ID_LEN_MAX, is_printable))
+        {
+            return Err(Denied::CorrelationId);
+        }
+        self.check_sizes(draft)?;
+        if !draft.headers.iter().all(is_good_header) {
+            return Err(Denied::Header);
+        }
+        if !draft.options.iter().all(is_known_option) {
+            return Err(Denied::UnknownOption);
+        }
+        Ok(())
+    }
+
+    fn check_sizes(&self, draft: &Draft) -> Result<(), Denied> {
+        let (len, len_max) = (draft.payload.len(), self.limits.payload_bytes_max);
+        if len > len_max {
+            return Err(Denied::PayloadTooLarge { len, len_max });
+        }
+        let (len, len_max) = (draft.headers.len().max(draft.options.len()), self.limits.headers_max);
+        if len > len_max {
+            return Err(Denied::TooManyHeaders { len, len_max });
+        }
+        Ok(())
+    }
+}
+
+/// The part of a message's way that its sender does not write.
+struct Way {
+    to: Destination,
+    reply_to: Option<ReplyToken>,
+    expires: Option<Timestamp>,
+}
+
+fn check_grant(caller: &Caller, grants: &Grants, target: &Target) -> Result<(), Denied> {
+    match target {
+        Target::Topic(topic) => {
+            if topic.owner().is_some_and(|owner| owner != caller.agent().as_str()) {
+                return Err(Denied::ForeignCorner);
+            }
+            if grants.may_publish(topic) { Ok(()) } else { Err(Denied::PublishNotGranted) }
+        }
+        Target::Agent(agent) if grants.may_send(agent) => Ok(()),
+        Target::Agent(_) => Err(Denied::SendNotGranted),
+    }
+}
+
+/// A request must be matched to its answer, so that one without a correlation id carries its own message id.
+fn correlation(given: Option<String>, id: MessageId, reply_to: Option<ReplyToken>) -> Option<String> {
+    given.or_else(|| reply_to.map(|_| id.to_string()))
+}
+
+fn is_printable(b: u8) -> bool {
+    b == b' ' || b.is_ascii_graphic()
+}
+
+fn is_good_header(header: &Header) -> bool {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-');
+    let name_ok = (1..=HEADER_NAME_LEN_MAX).contains(&header.name.len()) && header.name.bytes().all(plain);
+    name_ok && header.value.len() <= HEADER_VALUE_LEN_MAX && !header.value.chars().any(char::is_control)
+}
+
+fn is_known_option(option: &Header) -> bool {
+    option.name == "qos" && option.value == "at-most-once"
+}

@@ -1,0 +1,212 @@
+//! Whose turn it is.
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap, VecDeque};
+
+use host_gate::Accepted;
+use host_model::TenantId;
+
+use crate::queue::{Address, Open, Push, Queue};
+
+/// What to do next.
+#[derive(Debug)]
+pub enum Turn {
+    /// Start handling a message. Say [`Mailbox::done`] when it was handled.
+    Deliver(Address, Accepted),
+    /// Go on with work that was woken, by the key it was woken with.
+    Resume(u64),
+}
+
+/// All queues of one shard.
+///
+/// A tenant with anything to do stands once in a ring; at its turn it gets one thing done, alternating between work that was
+/// woken and messages that wait, and goes to the ring's end. Its messages come in order of arrival among the receivers that are
+/// free, so that one busy receiver holds up nobody else.
+#[derive(Debug, Default)]
+pub struct Mailbox {
+    queues: Vec<(u32, Option<Queue>)>,
+    free: Vec<u32>,
+    tenants: Vec<Tenant>,
+    tenant_index: HashMap<TenantId, u32>,
+    ring: VecDeque<u32>,
+    arrivals: u64,
+}
+
+#[derive(Debug, Default)]
+struct Tenant {
+    /// Receivers whose next message may be handled, earliest first. May hold stale ones.
+    line: BinaryHeap<Reverse<(u64, Address)>>,
+    woken: VecDeque<u64>,
+    in_ring: bool,
+    woken_had_last_turn: bool,
+}
+
+impl PartialOrd for Address {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Address {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        (self.slot, self.generation).cmp(&(other.slot, other.generation))
+    }
+}
+
+impl Mailbox {
+    /// Opens a queue, held: it takes messages at once, and delivers none before [`release`](Self::release).
+    pub fn open(&mut self, open: Open) -> Address {
+        let tenant = self.tenant_of(open.receiver.tenant());
+        let queue = Queue::new(open, tenant);
+        let slot = self.free.pop().unwrap_or_else(|| {
+            self.queues.push((0, None));
+            u32::try_from(self.queues.len() - 1).expect("bounded by the number of agents")
+        });
+        let (generation, place) = self.queues.get_mut(slot as usize).expect("the slot was just found");
+        *place = Some(queue);
+        Address { slot, generation: *generation }
+    }
+
+    /// Closes a queue and hands back what waited in it.
+    pub fn close(&mut self, address: Address) -> Vec<Accepted> {
+        let Some((generation, place)) = self.queues.get_mut(address.slot as usize) else { return Vec::new() };
+        if *generation != address.generation {
+            return Vec::new();
+        }
+        *generation = generation.wrapping_add(1);
+        self.free.push(address.slot);
+        place.take().map_or_else(Vec::new, |mut queue| queue.drain())
+    }
+
+    /// Takes a message for one receiver. Never waits.
+    pub fn push(&mut self, address: Address, accepted: Accepted) -> Result<(), Push> {
+        self.arrivals += 1;
+        let arrival = self.arrivals;
+        self.queue(address).ok_or(Push::Closed)?.push(arrival, accepted)?;
+        self.line_up(address);
+        Ok(())
+    }
+
+    /// Lets no message of a receiver start until [`release`](Self::release).
+    pub fn hold(&mut self, address: Address) {
+        if let Some(queue) = self.queue(address) {
+            queue.held = true;
+        }
+    }
+
+    /// Lets the messages of a receiver start.
+    pub fn release(&mut self, address: Address) {
+        if let Some(queue) = self.queue(address) {
+            queue.held = false;
+        }
+        self.line_up(address);
+    }
+
+    /// Work of a tenant can go on.
+    pub fn wake(&mut self, tenant: &TenantId, key: u64) {
+        let tenant = self.tenant_of(tenant);
+        if let Some(entry) = self.tenants.get_mut(tenant as usize) {
+            entry.woken.push_back(key);
+        }
+        self.enter_ring(tenant);
+    }
+
+    /// A message was handled: its receiver is free for the next one.
+    pub fn done(&mut self, address: Address) {
+        if let Some(queue) = self.queue(address) {
+            queue.in_flight = queue.in_flight.saturating_sub(1);
+        }
+        self.line_up(address);
+    }
+
+    /// Messages that wait for a receiver, and messages it is handling.
+    pub fn load(&self, address: Address) -> (usize, u32) {
+        let (generation, place) = match self.queues.get(address.slot as usize) {
+            Some((generation, Some(queue))) => (*generation, queue),
+            _ => return (0, 0),
+        };
+        if generation == address.generation { (place.len(), place.in_flight) } else { (0, 0) }
+    }
+
+    /// The next thing to do, if there is any. The tenant that gets it goes to the end of the ring.
+    pub fn next(&mut self) -> Option<Turn> {
+        while let Some(index) = self.ring.pop_front() {
+            if let Some(tenant) = self.tenants.get_mut(index as usize) {
+                tenant.in_ring = false;
+            }
+            let turn = self.turn_of(index);
+            if self
+                .tenants
+                .get(index as usize)
+                .is_some_and(|tenant| !tenant.woken.is_empty() || !tenant.line.is_empty())
+            {
+                self.enter_ring(index);
+            }
+            if turn.is_some() {
+                return turn;
+            }
+        }
+        None
+    }
+
+    fn turn_of(&mut self, index: u32) -> Option<Turn> {
+        let tenant = self.tenants.get_mut(index as usize)?;
+        let woken_first = !tenant.woken_had_last_turn || tenant.line.is_empty();
+        if woken_first && let Some(key) = tenant.woken.pop_front() {
+            tenant.woken_had_last_turn = true;
+            return Some(Turn::Resume(key));
+        }
+        tenant.woken_had_last_turn = false;
+        self.deliver(index)
+    }
+
+    fn deliver(&mut self, index: u32) -> Option<Turn> {
+        while let Some(Reverse((_, address))) = self.tenants.get_mut(index as usize)?.line.pop() {
+            let Some(queue) = self.queue(address) else { continue };
+            queue.lined_up = false;
+            if queue.wants_turn().is_none() {
+                continue;
+            }
+            let Some(accepted) = queue.take() else { continue };
+            queue.in_flight += 1;
+            self.line_up(address);
+            return Some(Turn::Deliver(address, accepted));
+        }
+        None
+    }
+
+    fn line_up(&mut self, address: Address) {
+        let Some(queue) = self.queue(address) else { return };
+        let Some(arrival) = queue.wants_turn() else { return };
+        queue.lined_up = true;
+        let tenant = queue.tenant;
+        if let Some(entry) = self.tenants.get_mut(tenant as usize) {
+            entry.line.push(Reverse((arrival, address)));
+        }
+        self.enter_ring(tenant);
+    }
+
+    fn enter_ring(&mut self, index: u32) {
+        if let Some(tenant) = self.tenants.get_mut(index as usize)
+            && !tenant.in_ring
+        {
+            tenant.in_ring = true;
+            self.ring.push_back(index);
+        }
+    }
+
+    fn queue(&mut self, address: Address) -> Option<&mut Queue> {
+        let (generation, place) = self.queues.get_mut(address.slot as usize)?;
+        if *generation == address.generation { place.as_mut() } else { None }
+    }
+
+    fn tenant_of(&mut self, tenant: &TenantId) -> u32 {
+        if let Some(index) = self.tenant_index.get(tenant) {
+            return *index;
+        }
+        let index = u32::try_from(self.tenants.len()).expect("bounded by the number of tenants");
+        self.tenants.push(Tenant::default());
+        self.tenant_index.insert(tenant.clone(), index);
+        index
+    }
+}

@@ -1,0 +1,182 @@
+//! A message as the host knows it.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::{AgentId, Header, Incarnation, TenantId, Timestamp, Topic};
+
+/// A message's id: a UUID (RFC 9562), made by the host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct MessageId(Uuid);
+
+impl MessageId {
+    /// From a UUID the host made.
+    pub const fn new(uuid: Uuid) -> Self {
+        Self(uuid)
+    }
+}
+
+impl fmt::Display for MessageId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.as_hyphenated().fmt(f)
+    }
+}
+
+impl FromStr for MessageId {
+    type Err = uuid::Error;
+
+    fn from_str(raw: &str) -> Result<Self, uuid::Error> {
+        Uuid::try_parse(raw).map(Self)
+    }
+}
+
+/// An opaque, unguessable address for one answer; made by the host, never guest text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ReplyToken(u128);
+
+impl ReplyToken {
+    /// From 128 bits nobody can guess.
+    pub const fn new(secret: u128) -> Self {
+        Self(secret)
+    }
+}
+
+impl fmt::Display for ReplyToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:032x}", self.0)
+    }
+}
+
+/// Where a stamped message goes, within its tenant.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Destination {
+    /// All who subscribe to the topic.
+    Topic(Topic),
+    /// One agent's own queue.
+    Agent(AgentId),
+    /// The one who asked.
+    Reply {
+        /// Who asked.
+        agent: AgentId,
+        /// Under which token the answer is awaited.
+        token: ReplyToken,
+    },
+}
+
+/// The address within the tenant: the subject without its `tenants.{tenant}.` prefix.
+impl fmt::Display for Destination {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Topic(topic) => topic.fmt(f),
+            Self::Agent(agent) => write!(f, "queues.{agent}"),
+            Self::Reply { token, .. } => write!(f, "replies.{token}"),
+        }
+    }
+}
+
+/// The source of a run of sequence numbers: they count within it, so that replicas and restores reuse none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Producer {
+    /// Which start of the host, in milliseconds since the Unix epoch.
+    pub host: u64,
+    /// Which start of the agent on it.
+    pub instance: u64,
+}
+
+impl Producer {
+    /// The producer that a start of an agent is.
+    pub const fn new(host: Timestamp, instance: Incarnation) -> Self {
+        Self { host: host.as_millis(), instance: instance.0 }
+    }
+}
+
+/// A message with everything the host stamps on it. Plain data: proof that a gate was passed lies in the type around it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Envelope {
+    /// The message's own id.
+    pub id: MessageId,
+    /// Whose it is.
+    #[serde(rename = "tenantId")]
+    pub tenant: TenantId,
+    /// Who sent it.
+    #[serde(rename = "agentId")]
+    pub sender: AgentId,
+    /// Which run of numbers `seq` counts in.
+    pub producer: Producer,
+    /// Counts from 1 within `producer`.
+    pub seq: u64,
+    /// Where it goes.
+    pub to: Destination,
+    /// Where an answer is awaited.
+    pub reply_to: Option<ReplyToken>,
+    /// What it is.
+    pub message_type: String,
+    /// The media type of the payload.
+    pub content_type: String,
+    /// The body.
+    pub payload: Vec<u8>,
+    /// When it was stamped.
+    pub timestamp: Timestamp,
+    /// After this moment it is dropped.
+    pub expires: Option<Timestamp>,
+    /// Ties an answer to its question.
+    pub correlation_id: Option<String>,
+    /// The message that was being handled when this one was sent.
+    pub causation_id: Option<MessageId>,
+    /// 0 for a message from outside, one more for each handler it came through.
+    pub hop: u16,
+    /// The message at the root of the chain of causes.
+    pub root_id: MessageId,
+    /// Inert data for the receiver.
+    pub headers: Vec<Header>,
+}
+
+/// The message being handled when another one is sent: the link in the chain of causes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cause {
+    /// The message being handled.
+    pub id: MessageId,
+    /// The message at the root of its chain.
+    pub root_id: MessageId,
+    /// How many handlers the chain came through.
+    pub hop: u16,
+}
+
+impl Envelope {
+    /// This message as the cause of the next one.
+    pub fn as_cause(&self) -> Cause {
+        Cause { id: self.id, root_id: self.root_id, hop: self.hop }
+    }
+}
+
+/// What an acknowledgement promises.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Durability {
+    /// Held in memory; survives nothing.
+    Volatile,
+}
+
+impl Durability {
+    /// The class as WIT, API and CLI name it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Volatile => "volatile",
+        }
+    }
+}
+
+/// The host took the message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Receipt {
+    /// The id the receiver will see.
+    pub id: MessageId,
+    /// What this acknowledgement promises.
+    pub durability: Durability,
+}

@@ -1,0 +1,25 @@
+//! The nouns that cross two crates, and nothing else.
+//!
+//! No async, no I/O, no clock and no randomness of its own: time comes from a [`Clock`], numbers from [`Ids`].
+
+mod caller;
+mod card;
+mod draft;
+mod envelope;
+mod grants;
+mod id;
+mod limits;
+mod outcome;
+mod time;
+mod topic;
+
+pub use caller::{Caller, Incarnation};
+pub use card::{Card, CardQuery, Skill};
+pub use draft::{Draft, Header, Target};
+pub use envelope::{Cause, Destination, Durability, Envelope, MessageId, Producer, Receipt, ReplyToken};
+pub use grants::{Grants, SendGrant};
+pub use id::{AgentId, BadId, TenantId};
+pub use limits::{BadLimit, Limits, RunMode};
+pub use outcome::{Outcome, TrapCause};
+pub use time::{Clock, Ids, Timestamp};
+pub use topic::{BadTopic, Topic, TopicPattern};

@@ -1,0 +1,9 @@
+//! What a tenant may spend at once, and guards that give it back when they are dropped.
+//!
+//! Pure counting: no clock, no I/O, no locks. What is refused is refused with its numbers.
+
+mod budget;
+mod rate;
+
+pub use budget::{Budget, OverBudget, Share, TenantBudgets, TenantLimits};
+pub use rate::Rate;

@@ -1,0 +1,64 @@
+//! All automation of this repository: `cargo xtask COMMAND`.
+//!
+//! It is compiled first on a fresh clone, so it depends on nothing heavy and on none of our own crates: what it checks,
+//! it checks from outside, by the commands that a user has.
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command-line tool speaks on stdout and stderr")]
+
+mod bench;
+mod command;
+mod deep;
+mod demo;
+mod env;
+mod guests;
+mod repo;
+mod steps;
+mod suites;
+mod table;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+use crate::repo::Repo;
+
+fn main() -> ExitCode {
+    run(Xtask::parse().command).unwrap_or_else(|error| {
+        eprintln!("error: {error:#}");
+        ExitCode::FAILURE
+    })
+}
+
+fn run(verb: Verb) -> Result<ExitCode> {
+    let repo = Repo::find()?;
+    match verb {
+        Verb::Demo(args) => demo::run(&repo, &args)?,
+        Verb::Test(args) => return suites::run(&repo, &args),
+        Verb::Bench(args) => bench::run(&repo, &args)?,
+        Verb::Guests => guests::run(&repo)?,
+        Verb::Deep => deep::run(&repo)?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Builds, shows, tests and measures Bailiwick.
+#[derive(Parser)]
+#[command(bin_name = "cargo xtask")]
+struct Xtask {
+    #[command(subcommand)]
+    command: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// Run the main job on real components: two tenants, the same agents, nothing crosses
+    Demo(demo::Args),
+    /// Run every check that a change must pass
+    Test(suites::Args),
+    /// Build in release and measure against bare wasmtime
+    Bench(bench::Args),
+    /// Build the components of `examples` and `tests/guests`
+    Guests,
+    /// Run what takes long or needs installing: cargo-deny, and property tests with many cases
+    Deep,
+}

@@ -1,0 +1,105 @@
+//! The suites in their order: cheap ones first, and nothing before what it needs is built.
+
+use std::process::Command;
+
+use anyhow::Result;
+
+use crate::repo::{Profile, Repo};
+use crate::{command, demo, guests};
+
+/// One line of the final table.
+pub(super) struct Suite {
+    pub(super) name: &'static str,
+    pub(super) what: &'static str,
+    pub(super) work: Work,
+}
+
+/// What a suite does.
+#[derive(Clone, Copy)]
+pub(super) enum Work {
+    /// Commands that pass or fail as a whole.
+    Checks(fn(&Repo) -> Vec<Command>),
+    /// Commands whose output counts tests.
+    Tests(fn(&Repo) -> Vec<Command>),
+    /// Anything that needs what earlier suites built.
+    Action(fn(&Repo) -> Result<()>),
+}
+
+/// Every command over the root takes the whole workspace, so that cargo resolves one set of features and wasmtime compiles once.
+pub(super) const SUITES: &[Suite] = &[
+    Suite { name: "fmt", what: "every workspace is formatted", work: Work::Checks(fmt) },
+    Suite { name: "guests", what: "every component compiles", work: Work::Action(build_guests) },
+    Suite { name: "clippy", what: "no warning in any workspace", work: Work::Checks(clippy) },
+    Suite { name: "build", what: "the host compiles", work: Work::Checks(build) },
+    Suite { name: "tests", what: "unit, integration and tidy tests", work: Work::Tests(tests) },
+    Suite { name: "doc-tests", what: "examples in docs, and what must not compile", work: Work::Tests(doc_tests) },
+    Suite { name: "guest-tests", what: "the SDK and the agents, natively", work: Work::Tests(guest_tests) },
+    Suite { name: "bench-smoke", what: "the benches run", work: Work::Action(bench_smoke) },
+    Suite { name: "demo", what: "two tenants, and nothing crosses", work: Work::Action(demo) },
+];
+
+/// For `--only`.
+pub(super) fn names() -> Vec<&'static str> {
+    SUITES.iter().map(|suite| suite.name).collect()
+}
+
+/// All tests but doc tests: by nextest where it is installed, else by cargo.
+pub(crate) fn test_command(repo: &Repo) -> Command {
+    if command::works(&mut repo.cargo(["nextest", "--version"])) {
+        repo.cargo(["nextest", "run", "--workspace", "--no-fail-fast"])
+    } else {
+        repo.cargo(["test", "--workspace", "--all-targets", "--no-fail-fast"])
+    }
+}
+
+fn fmt(repo: &Repo) -> Vec<Command> {
+    let check = ["fmt", "--all", "--check"];
+    let mut commands = vec![repo.cargo(check)];
+    commands.extend(guests::WORKSPACES.map(|workspace| guests::cargo(repo, workspace, check)));
+    commands
+}
+
+fn build_guests(repo: &Repo) -> Result<()> {
+    guests::ensure_target()?;
+    guests::build(repo, guests::EXAMPLES)?;
+    guests::build(repo, guests::TEST_GUESTS)
+}
+
+fn clippy(repo: &Repo) -> Vec<Command> {
+    let mut commands = vec![repo.cargo(["clippy", "--workspace", "--all-targets"])];
+    let native = ["clippy", "--workspace", "--all-targets", "--target-dir", "target"];
+    commands.extend(NATIVE_GUESTS.map(|workspace| guests::cargo(repo, workspace, native)));
+    for command in &mut commands {
+        command.args(["--", "-D", "warnings"]);
+    }
+    commands
+}
+
+fn build(repo: &Repo) -> Vec<Command> {
+    vec![repo.cargo(["build", "--workspace"])]
+}
+
+fn tests(repo: &Repo) -> Vec<Command> {
+    vec![test_command(repo)]
+}
+
+fn doc_tests(repo: &Repo) -> Vec<Command> {
+    vec![repo.cargo(["test", "--doc", "--workspace", "--no-fail-fast"])]
+}
+
+fn guest_tests(repo: &Repo) -> Vec<Command> {
+    let test = ["test", "--workspace", "--no-fail-fast", "--target-dir", "target"];
+    NATIVE_GUESTS.map(|workspace| guests::cargo(repo, workspace, test)).into()
+}
+
+fn bench_smoke(repo: &Repo) -> Result<()> {
+    let mut bench = Command::new(repo.binary(Profile::Dev, "tests-bench")?);
+    command::run(bench.current_dir(repo.path(".")).arg("--smoke"))
+}
+
+fn demo(repo: &Repo) -> Result<()> {
+    demo::run(repo, &demo::Args { once: true })
+}
+
+/// The workspaces that also compile for this machine: the SDK brings a double of the host.
+const NATIVE_GUESTS: [&str; 2] = [guests::SDK, guests::EXAMPLES];
