@@ -1,5 +1,7 @@
 //! Errors as HTTP (RFC 9457): the one place where a refusal becomes a status.
 
+mod app;
+
 use axum::Json;
 use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
@@ -11,7 +13,7 @@ use host_wire::Problem;
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ApiError {
     /// The app says no, or cannot.
-    #[error(transparent)]
+    #[error("{}", app::detail_of(.0))]
     App(#[from] AppError),
     /// No token, or a wrong one.
     #[error("no valid operator token: send 'Authorization: Bearer TOKEN' with what DATA/operator.token holds")]
@@ -39,14 +41,6 @@ pub(crate) enum ApiError {
     BodyTooLarge {
         /// In bytes.
         limit: usize,
-    },
-    /// The bytes are not those that were named.
-    #[error(
-        "the bytes hash to {actual}, not to the digest in the path: send the component whole, under its own digest"
-    )]
-    DigestMismatch {
-        /// What they hash to.
-        actual: String,
     },
     /// An agent's answer to a command is no JSON.
     #[error("the agent answered the command with something that is not JSON: see its logs")]
@@ -96,7 +90,7 @@ impl Facts {
 impl ApiError {
     fn facts(&self) -> Facts {
         match self {
-            Self::App(error) => of_app(error),
+            Self::App(error) => app::facts_of(error),
             Self::Unauthorized => Facts::of(StatusCode::UNAUTHORIZED, "unauthorized"),
             Self::NoSuchRoute => Facts::of(StatusCode::NOT_FOUND, "no-such-route"),
             Self::NoSuchMethod => Facts::of(StatusCode::METHOD_NOT_ALLOWED, "no-such-method"),
@@ -107,7 +101,6 @@ impl ApiError {
             Self::BodyTooLarge { limit } => {
                 Facts::of(StatusCode::PAYLOAD_TOO_LARGE, "body-too-large").limit(*limit as u64)
             }
-            Self::DigestMismatch { .. } => Facts::of(StatusCode::BAD_REQUEST, "digest-mismatch"),
             Self::AnswerNotJson => Facts::of(StatusCode::BAD_GATEWAY, "answer-not-json"),
             Self::TookTooLong { limit_ms } => Facts::of(StatusCode::GATEWAY_TIMEOUT, "timed-out").limit(*limit_ms),
             Self::Busy { what, limit } => Facts::of(StatusCode::SERVICE_UNAVAILABLE, &format!("too-many-{what}"))
@@ -135,6 +128,9 @@ impl ApiError {
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
+        if let Self::App(error) = &self {
+            app::log_failure(error);
+        }
         let status = self.facts().status;
         let problem = self.problem();
         let retry_after_secs = problem.retry_after_ms.map(|ms| HeaderValue::from(ms.div_ceil(1_000)));
@@ -151,6 +147,71 @@ impl IntoResponse for ApiError {
     }
 }
 
-fn of_app(_error: &AppError) -> Facts {
-    todo!()
+#[cfg(test)]
+mod tests {
+    use axum::body::to_bytes;
+    use host_calls::{Refusal, RefusalNumbers};
+    use host_fleet::FleetError;
+
+    use super::*;
+
+    fn check(error: impl Into<ApiError>, status: u16, code: &str, next_step: &str) {
+        let problem = error.into().problem();
+        assert_eq!((problem.status, problem.code.as_str()), (status, code));
+        assert!(problem.detail.contains(next_step), "{problem:?}");
+        assert_eq!(problem.kind, format!("urn:bailiwick:problem:{code}"));
+    }
+
+    fn refused(refusal: Refusal) -> ApiError {
+        AppError::Refused(refusal).into()
+    }
+
+    fn of(code: &str) -> RefusalNumbers {
+        RefusalNumbers::of(code)
+    }
+
+    #[test]
+    fn each_kind_of_refusal_has_its_status() {
+        check(AppError::NotFound, 404, "not-found", "GET /api/agents");
+        check(AppError::BadPattern, 400, "bad-pattern", "use tokens");
+        check(AppError::from(FleetError::Taken("acme".to_owned())), 409, "taken", "choose another");
+        check(AppError::HostFailed, 500, "internal", "log");
+        check(refused(Refusal::NotFound), 404, "not-found", "GET /api/agents");
+        check(refused(Refusal::Invalid(of("bad-topic"))), 400, "bad-topic", "correct");
+        check(refused(Refusal::NotGranted(of("topic"))), 422, "topic", "grant");
+        check(refused(Refusal::TooLarge(of("payload"))), 413, "payload", "send less");
+        check(refused(Refusal::OverQuota(of("rate"))), 429, "rate", "later");
+        check(refused(Refusal::Backpressure(of("mailbox-full"))), 503, "mailbox-full", "later");
+        check(refused(Refusal::TimedOut(of("no-answer"))), 504, "no-answer", "logs");
+        check(ApiError::Busy { what: "streams", limit: 4 }, 503, "too-many-streams", "close some");
+        check(ApiError::Unauthorized, 401, "unauthorized", "Authorization: Bearer");
+    }
+
+    #[test]
+    fn what_is_unknown_and_what_is_foreign_read_the_same() {
+        let problem = |error: AppError| ApiError::from(error).problem();
+        let unknown = problem(FleetError::NoAgent("echo".parse().unwrap()).into());
+        assert_eq!(unknown, problem(FleetError::NoTenant("acme".parse().unwrap()).into()));
+        assert_eq!(unknown, problem(AppError::NotFound));
+        assert_eq!(unknown, problem(Refusal::NotFound.into()));
+    }
+
+    #[tokio::test]
+    async fn numbers_travel_in_the_problem_and_in_the_header() {
+        let refusal = Refusal::Backpressure(of("mailbox-full").past(256, 257).retry_after_ms(1_001));
+        let response = refused(refusal).into_response();
+        let header = |name| response.headers().get(name).unwrap().to_str().unwrap().to_owned();
+        assert_eq!(header(CONTENT_TYPE), "application/problem+json");
+        assert_eq!(header(RETRY_AFTER), "2");
+        let body = to_bytes(response.into_body(), 10_000).await.unwrap();
+        let problem: Problem = serde_json::from_slice(&body).unwrap();
+        assert_eq!((problem.limit, problem.actual, problem.retry_after_ms), (Some(256), Some(257), Some(1_001)));
+    }
+
+    #[test]
+    fn a_missing_token_says_how_to_come_back() {
+        let response = ApiError::Unauthorized.into_response();
+        assert_eq!(response.status(), 401);
+        assert_eq!(response.headers().get(WWW_AUTHENTICATE).unwrap(), "Bearer");
+    }
 }

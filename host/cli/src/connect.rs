@@ -12,7 +12,7 @@ use crate::error::CliError;
 use crate::print::Output;
 
 /// Where `bailiwick host`, started in this directory, leaves its operator token.
-const LOCAL_TOKEN_FILE: &str = ".bailiwick/operator.token";
+const LOCAL_TOKEN_FILE: &str = ".bailiwick/data/operator.token";
 /// The longest token, in bytes.
 const TOKEN_LEN_MAX: usize = 4_096;
 
@@ -22,7 +22,7 @@ pub(crate) struct Connection {
     /// The host's address; http only, so keep it on one machine or behind a TLS proxy
     #[arg(long, env = "BAILIWICK_URL", hide_env_values = true, default_value = "http://127.0.0.1:7410", global = true)]
     url: String,
-    /// The operator's token, or @FILE to read it from one. Without it, and with a host on this machine, ./.bailiwick/operator.token is read
+    /// The operator's token, or @FILE to read it from one. Without it, and with a host on this machine, ./.bailiwick/data/operator.token is read
     #[arg(long, env = "BAILIWICK_TOKEN", hide_env_values = true, value_name = "TOKEN|@FILE", global = true)]
     token: Option<String>,
     #[command(flatten)]

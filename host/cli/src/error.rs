@@ -68,7 +68,7 @@ pub(crate) enum CliError {
         cause: ManifestError,
     },
     /// A component asks for more than its manifest grants.
-    #[error("{path} {}", joined(.objections))]
+    #[error("{path}: the component {}", joined(.objections))]
     Objections {
         /// Which component.
         path: PathBuf,
@@ -111,7 +111,7 @@ fn refusal(problem: &Problem) -> String {
 }
 
 fn joined(objections: &[Objection]) -> String {
-    objections.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+    objections.iter().map(ToString::to_string).collect::<Vec<_>>().join("; it ")
 }
 
 #[cfg(test)]
@@ -155,7 +155,8 @@ mod tests {
         let objections = vec![Objection::UnknownImport { import: "wasi:sockets/tcp@0.2.0".into() }, Objection::NoInbox];
         let text = CliError::Objections { path: "a.wasm".into(), objections }.to_string();
         assert!(
-            text.starts_with("a.wasm imports wasi:sockets/tcp@0.2.0, ") && text.contains("; does not export"),
+            text.starts_with("a.wasm: the component imports wasi:sockets/tcp@0.2.0, ")
+                && text.contains("; it does not export"),
             "{text}"
         );
     }

@@ -31,10 +31,16 @@ pub(crate) fn run(args: &InspectArgs) -> Result<(), CliError> {
     args.output.document(&inspection, report)?;
     match &inspection.verdict {
         Verdict::Ok => Ok(()),
-        Verdict::Refused { reasons } => {
-            Err(CliError::Unmet(format!("{} would be refused: it {}", args.component.display(), reasons.join("; it "))))
-        }
+        Verdict::Refused { reasons } => Err(refused(&args.component, reasons)),
     }
+}
+
+/// The reasons stand in the report; the error says the first of them.
+fn refused(path: &Path, reasons: &[String]) -> CliError {
+    let first = reasons.first().map(String::as_str).unwrap_or_default();
+    let more = reasons.len().saturating_sub(1);
+    let rest = if more == 0 { String::new() } else { format!(" (and {more} more)") };
+    CliError::Unmet(format!("{} would be refused: it {first}{rest}", path.display()))
 }
 
 /// Reads a component and keeps its bytes.
@@ -124,6 +130,23 @@ fn verdict(inspection: &Inspection) -> String {
     match (&inspection.verdict, &inspection.grants) {
         (Verdict::Ok, Some(_)) => "would be deployed with this manifest".to_owned(),
         (Verdict::Ok, None) => "would be deployed with a manifest that grants these capabilities".to_owned(),
-        (Verdict::Refused { reasons }, _) => format!("would be refused: it {}", reasons.join("; it ")),
+        (Verdict::Refused { reasons }, _) => {
+            reasons.iter().fold("would be refused: it".to_owned(), |text, reason| format!("{text}\n  {reason}"))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_says_the_first_reason_and_how_many_there_are() {
+        let text = |reasons: &[&str]| {
+            let reasons: Vec<_> = reasons.iter().map(|reason| (*reason).to_owned()).collect();
+            refused(Path::new("a.wasm"), &reasons).to_string()
+        };
+        assert_eq!(text(&["imports x"]), "a.wasm would be refused: it imports x");
+        assert_eq!(text(&["imports x", "imports y"]), "a.wasm would be refused: it imports x (and 1 more)");
     }
 }

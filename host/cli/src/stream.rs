@@ -25,7 +25,8 @@ impl Events {
         Self(response.bytes_stream().eventsource().map(Result::ok).boxed())
     }
 
-    /// Hands each event to `each`, until `each` has enough or fails, Ctrl-C is pressed (which is success), or the stream breaks off.
+    /// Hands each event to `each`, until `each` has enough or fails, Ctrl-C is pressed (which is success), or the stream
+    /// breaks off.
     pub(crate) async fn for_each(
         mut self,
         mut each: impl FnMut(&Event) -> Result<Then, CliError>,

@@ -128,7 +128,7 @@ mod tests {
         command.build();
         let name = format!("{above} {}", command.get_name()).trim().to_owned();
         let text = command.render_help().to_string();
-        *help += &format!("$ {name} --help\n{}\n\n", text.trim_end());
+        help.extend(["$ ", &name, " --help\n", text.trim_end(), "\n\n"]);
         let verbs = command.get_subcommands().filter(|verb| verb.get_name() != "help");
         verbs.cloned().for_each(|verb| collect(verb, &name, help));
     }

@@ -116,7 +116,7 @@ pub struct AgentCounters {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct LastFailure {
-    /// `trap`, `fuel`, `memory`, `timeout`, `host`, or what the agent decided: `retry`, `rejected`.
+    /// `trap`, `fuel`, `memory`, `timeout`, `host`; or `refused`, when the agent itself said no.
     pub cause: String,
     /// More words, bounded and without control characters.
     pub detail: String,

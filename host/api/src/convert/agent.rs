@@ -1,8 +1,108 @@
 //! Agents, as operators see them.
 
 use host_app::AgentStatus;
-use host_wire::Agent;
+use host_fleet::{Desired, LastFailure, Phase, Step};
+use host_model::{Limits, RunMode};
+use host_wire::{Agent, AgentCounters, AgentLimits, AgentState, StartStep};
 
-pub(crate) fn agent_of(_status: AgentStatus) -> Agent {
-    todo!()
+/// An agent as clients see it.
+pub(crate) fn agent_of(status: AgentStatus) -> Agent {
+    Agent {
+        state: state_of(&status),
+        counters: counters_of(&status),
+        tenant_id: status.tenant.to_string(),
+        agent_id: status.agent.to_string(),
+        name: status.name,
+        description: status.description,
+        version: status.version,
+        revision: status.revision,
+        digest: status.digest.to_string(),
+        run: run_of(status.run),
+        replicas: status.replicas,
+        desired: desired_of(status.desired),
+        step: step_of(status.step),
+        reason: status.reason,
+        peers: status.peers as u64,
+        subscriptions: status.subscriptions.iter().map(ToString::to_string).collect(),
+        deployed_at: status.deployed.to_string(),
+        limits: limits_of(&status.limits),
+        last_failure: status.last_failure.map(failure_of),
+    }
+}
+
+/// An agent whose instances all wait to be started again is not ready, though its queue is open.
+fn state_of(status: &AgentStatus) -> AgentState {
+    match status.phase {
+        Phase::Stopped => AgentState::Stopped,
+        Phase::Starting => AgentState::Starting,
+        Phase::Ready if status.backing_off > 0 && status.backing_off >= status.replicas => AgentState::BackingOff,
+        Phase::Ready => AgentState::Ready,
+        Phase::Stopping => AgentState::Stopping,
+        Phase::Failed => AgentState::Failed,
+    }
+}
+
+fn step_of(step: Step) -> StartStep {
+    match step {
+        Step::None => StartStep::None,
+        Step::Load => StartStep::Load,
+        Step::Validate => StartStep::Validate,
+        Step::Subscribe => StartStep::Subscribe,
+        Step::Register => StartStep::Register,
+        Step::Discover => StartStep::Discover,
+        Step::Ready => StartStep::Ready,
+    }
+}
+
+fn run_of(run: RunMode) -> host_wire::RunMode {
+    match run {
+        RunMode::PerMessage => host_wire::RunMode::PerMessage,
+        RunMode::Resident => host_wire::RunMode::Resident,
+    }
+}
+
+fn desired_of(desired: Desired) -> host_wire::Desired {
+    match desired {
+        Desired::Running => host_wire::Desired::Running,
+        Desired::Stopped => host_wire::Desired::Stopped,
+    }
+}
+
+fn limits_of(limits: &Limits) -> AgentLimits {
+    AgentLimits {
+        memory_bytes: limits.memory_bytes_max as u64,
+        fuel_per_message: limits.fuel_per_message,
+        deadline_millis: u64::try_from(limits.deadline.as_millis()).unwrap_or(u64::MAX),
+        concurrency: limits.concurrency_max,
+        mailbox: limits.mailbox_len_max,
+    }
+}
+
+fn counters_of(status: &AgentStatus) -> AgentCounters {
+    let counters = &status.counters;
+    AgentCounters {
+        received: counters.received,
+        handled: counters.handled,
+        failed: counters.failed,
+        published: counters.published,
+        requested: counters.requested,
+        replied: counters.replied,
+        refused: counters.refused,
+        dropped: counters.dropped,
+        fuel_total: counters.fuel_total,
+        handle_micros_total: counters.handle_micros_total,
+        restarts: counters.restarts,
+        waiting: status.waiting as u64,
+        in_flight: u64::from(status.in_flight),
+    }
+}
+
+fn failure_of(failure: LastFailure) -> host_wire::LastFailure {
+    host_wire::LastFailure {
+        // What was not cut off, the agent itself turned down.
+        cause: failure.cause.map_or("refused", host_model::TrapCause::as_str).to_owned(),
+        detail: failure.detail,
+        at: failure.at.to_string(),
+        message_id: Some(failure.message.to_string()),
+    }
 }

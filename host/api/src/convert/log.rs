@@ -1,14 +1,16 @@
 //! Log lines.
 
+use host_app::LogRecord;
 use host_calls::{LogLevel, LogSource};
+use host_model::{AgentId, Header, TenantId};
 use host_wire::LogField;
 
-/// A log line as clients see it.
-pub(crate) fn record_of(record: host_app::LogRecord) -> host_wire::LogRecord {
+/// A log line of an agent as clients see it.
+pub(crate) fn record_of(tenant: &TenantId, agent: &AgentId, record: &LogRecord) -> host_wire::LogRecord {
     host_wire::LogRecord {
         at: record.at.to_string(),
-        tenant_id: record.tenant.to_string(),
-        agent_id: record.agent.to_string(),
+        tenant_id: tenant.to_string(),
+        agent_id: agent.to_string(),
         level: match record.level {
             LogLevel::Trace => host_wire::LogLevel::Trace,
             LogLevel::Debug => host_wire::LogLevel::Debug,
@@ -22,10 +24,14 @@ pub(crate) fn record_of(record: host_app::LogRecord) -> host_wire::LogRecord {
             LogSource::Stderr => host_wire::LogSource::Stderr,
             LogSource::Host => host_wire::LogSource::Host,
         },
-        message: record.message,
-        fields: record.fields.into_iter().map(|field| LogField { name: field.name, value: field.value }).collect(),
-        dropped: (record.dropped > 0).then_some(record.dropped),
+        message: record.message.clone(),
+        fields: record.fields.iter().map(field_of).collect(),
+        dropped: (record.left_out > 0).then_some(record.left_out),
     }
+}
+
+fn field_of(field: &Header) -> LogField {
+    LogField { name: field.name.clone(), value: field.value.clone() }
 }
 
 /// The level a client named.

@@ -120,7 +120,7 @@ mod tests {
     #[test]
     fn json_travels_exact_and_on_one_line() {
         let check = |payload: &str, expected: &str| {
-            assert_eq!(body("application/json", payload.as_bytes()), (Some(expected.to_owned()), None))
+            assert_eq!(body("application/json", payload.as_bytes()), (Some(expected.to_owned()), None));
         };
         check("null", "null");
         check(
@@ -133,7 +133,7 @@ mod tests {
     #[test]
     fn what_is_not_json_or_not_for_every_reader_travels_as_base64() {
         let check = |content_type: &str, payload: &[u8]| {
-            assert_eq!(body(content_type, payload), (None, Some(STANDARD.encode(payload))))
+            assert_eq!(body(content_type, payload), (None, Some(STANDARD.encode(payload))));
         };
         check("text/plain", b"1");
         check("application/json", b"{oops");

@@ -1,12 +1,15 @@
 //! `/api/agents/{id}/logs`: what an agent logged, and what it logs now.
 
+use std::collections::VecDeque;
+use std::sync::Arc;
+
 use axum::Json;
 use axum::extract::State;
 use axum::response::sse::Event;
 use axum::response::{IntoResponse as _, Response};
-use host_app::{LogQuery, LogStream};
+use host_app::{LogQuery, LogRecord, LogStream};
 use host_model::{AgentId, TenantId, Timestamp};
-use host_wire::{BadSince, LogLevel, LogRecord, LogSource, Page, Since};
+use host_wire::{BadSince, LogLevel, LogSource, Page, Since};
 use serde::Deserialize;
 
 use crate::convert::{level_of, record_of, source_of};
@@ -50,7 +53,7 @@ pub(crate) struct LogParams {
     tag = "agents",
     params(("id" = String, Path, description = "Which agent"), LogParams),
     responses((status = 200, content(
-        (Page<LogRecord> = "application/json"),
+        (Page<host_wire::LogRecord> = "application/json"),
         (String = "text/event-stream"),
     )))
 )]
@@ -60,17 +63,53 @@ pub(crate) async fn agent_logs(
     Params(params): Params<LogParams>,
 ) -> Result<Response, ApiError> {
     let query = query_of(&params, now())?;
+    let tenant = params.tenant;
     if params.follow {
-        let lines = state.app().follow_logs(&params.tenant, &agent, query)?;
-        return stream::events(&state, lines);
+        // Opened before the past is read, so that no line falls in between.
+        let coming = state.app().follow_logs(&tenant, &agent, query.clone())?;
+        let past = state.app().logs(&tenant, &agent, &query)?.into();
+        return stream::events(&state, Following { tenant, agent, past, sent: Vec::new(), coming });
     }
-    let items = state.app().logs(&params.tenant, &agent, &query)?.into_iter().map(record_of).collect();
+    let records = state.app().logs(&tenant, &agent, &query)?;
+    let items = records.iter().map(|record| record_of(&tenant, &agent, record)).collect();
     Ok(Json(Page { items, next: None }).into_response())
 }
 
-impl Source for LogStream {
+/// What an agent logged, then what it logs.
+struct Following {
+    tenant: TenantId,
+    agent: AgentId,
+    past: VecDeque<Arc<LogRecord>>,
+    /// Lines that were sent from the past and may come once more.
+    sent: Vec<Arc<LogRecord>>,
+    coming: LogStream,
+}
+
+impl Source for Following {
     async fn next_event(&mut self) -> Option<Event> {
-        Some(stream::event("log", &record_of(self.next().await?)))
+        let record = match self.past.pop_front() {
+            Some(record) => {
+                self.sent.push(record.clone());
+                record
+            }
+            None => self.next_new().await?,
+        };
+        Some(stream::event("log", &record_of(&self.tenant, &self.agent, &record)))
+    }
+}
+
+impl Following {
+    async fn next_new(&mut self) -> Option<Arc<LogRecord>> {
+        loop {
+            let record = self.coming.next().await?;
+            let old = self.sent.iter().any(|sent| Arc::ptr_eq(sent, &record));
+            if self.sent.last().is_some_and(|sent| record.at > sent.at) {
+                self.sent.clear();
+            }
+            if !old {
+                return Some(record);
+            }
+        }
     }
 }
 

@@ -70,8 +70,8 @@ pub(crate) async fn watch_topics(
 impl Source for Watch {
     async fn next_event(&mut self) -> Option<Event> {
         Some(match self.next().await? {
-            Seen::Message(stamped) => stream::event("message", &message_of(stamped.envelope())),
-            Seen::Lagged(count) => stream::event("lagged", &count),
+            Seen::Message(accepted) => stream::event("message", &message_of(accepted.envelope())),
+            Seen::Missed(count) => stream::event("lagged", &count),
         })
     }
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use futures_util::stream;
 use host_component::{Component, Manifest, review};
-use host_wire::{Agent, DeployAgent, StoredComponent};
+use host_wire::{Agent, DeployAgent, Page, StoredComponent};
 use indicatif::{ProgressBar, ProgressStyle};
 use reqwest::Body;
 
@@ -29,6 +29,8 @@ struct Package {
 
 pub(super) async fn run(session: &Session<'_>, path: &Path, start: bool) -> Result<(), CliError> {
     let Package { manifest, component, bytes } = pack(path)?;
+    // A wrong token or tenant is told before megabytes are sent.
+    let _: Page<Agent> = session.client.get(PATH, &session.query()).await?;
     let digest = component.digest.to_string();
     let _: StoredComponent =
         session.client.put(&format!("/api/components/{digest}"), bytes.len() as u64, upload(&bytes)).await?;

@@ -1,0 +1,141 @@
+//! Why a verb was not done, with a stable code and what kind of problem it is.
+
+use host_calls::Refusal;
+use host_component::{ComponentError, Digest};
+use host_fleet::{FleetError, RepositoryError};
+
+/// What kind of problem it is, for the edges to turn into their own words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Category {
+    /// No such thing here, or none of yours.
+    NotFound,
+    /// What was sent is off.
+    Invalid,
+    /// It is well formed, and not allowed or not possible.
+    Refused,
+    /// It does not fit how things are now.
+    Conflict,
+    /// Larger than allowed.
+    TooLarge,
+    /// Too much at the moment.
+    Busy,
+    /// No answer in time.
+    TimedOut,
+    /// The host failed. Its log says more.
+    Internal,
+}
+
+/// Why a verb was not done.
+#[derive(Debug, thiserror::Error)]
+pub enum AppError {
+    /// No such thing here, or none of yours.
+    #[error("not found")]
+    NotFound,
+    /// The display name is off.
+    #[error("a name has 1 to {len_max} characters and no control characters")]
+    BadName {
+        /// Characters.
+        len_max: usize,
+    },
+    /// The pattern is off.
+    #[error(
+        "not a pattern: use tokens of A-Z, a-z, 0-9, '_' and '-' joined by '.', '*' for one token, a last '>' for the rest"
+    )]
+    BadPattern,
+    /// The bytes have another digest than stated.
+    #[error("the bytes are {actual}, not {stated}: send them again")]
+    WrongDigest {
+        /// What was stated.
+        stated: Digest,
+        /// What was sent.
+        actual: Digest,
+    },
+    /// The component cannot be read.
+    #[error(transparent)]
+    Component(#[from] ComponentError),
+    /// The fleet did not do it.
+    #[error(transparent)]
+    Fleet(#[from] FleetError),
+    /// The courier did not do it.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// The store failed.
+    #[error(transparent)]
+    Repository(#[from] RepositoryError),
+    /// The host failed. Its log says more.
+    #[error("the host failed; its log says more")]
+    HostFailed,
+}
+
+impl AppError {
+    /// A stable word for it.
+    pub fn code(&self) -> &str {
+        match self {
+            Self::NotFound => "not-found",
+            Self::BadName { .. } => "bad-name",
+            Self::BadPattern => "bad-pattern",
+            Self::WrongDigest { .. } => "wrong-digest",
+            Self::Component(_) => "bad-component",
+            Self::Fleet(error) => fleet_code(error),
+            Self::Refused(refusal) => refusal.code(),
+            Self::Repository(_) => "store",
+            Self::HostFailed => "internal",
+        }
+    }
+
+    /// What kind of problem it is.
+    pub fn category(&self) -> Category {
+        match self {
+            Self::NotFound => Category::NotFound,
+            Self::BadName { .. } | Self::BadPattern | Self::WrongDigest { .. } | Self::Component(_) => {
+                Category::Invalid
+            }
+            Self::Fleet(error) => fleet_category(error),
+            Self::Refused(refusal) => refusal_category(refusal),
+            Self::Repository(_) | Self::HostFailed => Category::Internal,
+        }
+    }
+}
+
+fn fleet_code(error: &FleetError) -> &'static str {
+    match error {
+        FleetError::NoTenant(_) | FleetError::NoAgent(_) => "not-found",
+        FleetError::NoComponent(_) => "no-component",
+        FleetError::Taken(_) => "taken",
+        FleetError::Manifest(_) => "bad-manifest",
+        FleetError::Component(_) => "bad-component",
+        FleetError::Objections(_) => "not-granted",
+        FleetError::Engine(_) => "cannot-run",
+        FleetError::DidNotStart(_) => "did-not-start",
+        FleetError::NotRunning(_) => "not-running",
+        FleetError::NoCommands(_) => "no-commands",
+        FleetError::CommandRefused(_) => "command-refused",
+        FleetError::HostPanicked => "internal",
+        FleetError::Repository(_) | FleetError::Cards(_) => "store",
+    }
+}
+
+fn fleet_category(error: &FleetError) -> Category {
+    match error {
+        FleetError::NoTenant(_) | FleetError::NoAgent(_) => Category::NotFound,
+        FleetError::Manifest(_) | FleetError::Component(_) => Category::Invalid,
+        FleetError::NoComponent(_) | FleetError::Taken(_) | FleetError::NotRunning(_) => Category::Conflict,
+        FleetError::Objections(_)
+        | FleetError::Engine(_)
+        | FleetError::DidNotStart(_)
+        | FleetError::NoCommands(_)
+        | FleetError::CommandRefused(_) => Category::Refused,
+        FleetError::HostPanicked | FleetError::Repository(_) | FleetError::Cards(_) => Category::Internal,
+    }
+}
+
+fn refusal_category(refusal: &Refusal) -> Category {
+    match refusal {
+        Refusal::NotFound => Category::NotFound,
+        Refusal::Invalid(_) => Category::Invalid,
+        Refusal::NotGranted(_) | Refusal::Other(_) => Category::Refused,
+        Refusal::TooLarge(_) => Category::TooLarge,
+        Refusal::OverQuota(_) | Refusal::Backpressure(_) | Refusal::Unavailable(_) => Category::Busy,
+        Refusal::TimedOut(_) => Category::TimedOut,
+    }
+}

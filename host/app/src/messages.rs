@@ -1,0 +1,50 @@
+//! The verbs about messages: the operator as a principal of a tenant, for sending by hand and for watching.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use host_calls::HostReply;
+use host_courier::Watch;
+use host_model::{AgentId, Draft, Envelope, Receipt, TenantId, TopicPattern};
+
+use crate::{App, AppError};
+
+/// The longest an operator waits for an answer.
+const WAIT_MAX: Duration = Duration::from_secs(60);
+
+impl App {
+    /// Sends to one agent as the operator.
+    pub fn send(&self, tenant: &TenantId, agent: &AgentId, draft: Draft) -> Result<Receipt, AppError> {
+        let operator = self.fleet().operator(tenant)?;
+        Ok(self.courier().send(&operator, agent.as_str(), draft, None)?)
+    }
+
+    /// Asks one agent as the operator, and waits for its answer for at most a minute.
+    pub async fn request(
+        &self,
+        tenant: &TenantId,
+        agent: &AgentId,
+        draft: Draft,
+        wait: Duration,
+    ) -> Result<Arc<Envelope>, AppError> {
+        let operator = self.fleet().operator(tenant)?;
+        match self.courier().ask_as(&operator, agent.as_str(), draft, wait.min(WAIT_MAX)).await? {
+            HostReply::Answered(envelope) => Ok(Arc::from(envelope)),
+            _ => Err(AppError::HostFailed),
+        }
+    }
+
+    /// Publishes on a topic as the operator.
+    pub fn publish(&self, tenant: &TenantId, topic: &str, draft: Draft) -> Result<Receipt, AppError> {
+        let operator = self.fleet().operator(tenant)?;
+        Ok(self.courier().publish(&operator, topic, draft, None)?)
+    }
+
+    /// Watches a tenant's messages whose address matches a pattern, queues and replies included.
+    pub fn watch(&self, tenant: &TenantId, pattern: &str) -> Result<Watch, AppError> {
+        let operator = self.fleet().operator(tenant)?;
+        let pattern = TopicPattern::parse_in(tenant, pattern).map_err(|_| AppError::BadPattern)?;
+        tracing::info!(%tenant, %pattern, "an operator watches");
+        Ok(self.courier().watch(operator.caller.clone(), pattern))
+    }
+}

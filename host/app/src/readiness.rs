@@ -1,0 +1,50 @@
+//! Whether the host can serve.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use host_fleet::{Desired, Fleet, Phase};
+
+/// One thing that must hold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Check {
+    /// What it is about.
+    pub name: &'static str,
+    /// Whether it holds.
+    pub ok: bool,
+    /// More words.
+    pub detail: Option<String>,
+}
+
+/// Whether the host can serve, and why not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Readiness {
+    /// Whether it takes work.
+    pub ready: bool,
+    /// What that was judged by. A failed agent is named here, and does not make the host unready: its neighbours go on.
+    pub checks: Vec<Check>,
+}
+
+#[derive(Default)]
+pub(crate) struct Standing {
+    ready: AtomicBool,
+}
+
+impl Standing {
+    pub(crate) fn set_ready(&self) {
+        self.ready.store(true, Ordering::Release);
+    }
+
+    pub(crate) fn readiness(&self, fleet: &Fleet) -> Readiness {
+        let ready = self.ready.load(Ordering::Acquire);
+        let down = agents_down(fleet);
+        let started =
+            Check { name: "started", ok: ready, detail: (!ready).then(|| "agents are being started".to_owned()) };
+        let detail = (down > 0).then(|| format!("{down} agents that should be up are not"));
+        Readiness { ready, checks: vec![started, Check { name: "agents", ok: down == 0, detail }] }
+    }
+}
+
+fn agents_down(fleet: &Fleet) -> usize {
+    let statuses = fleet.tenants().into_iter().flat_map(|tenant| fleet.statuses(&tenant.id).unwrap_or_default());
+    statuses.filter(|status| status.desired == Desired::Running && status.phase == Phase::Failed).count()
+}

@@ -1,0 +1,45 @@
+//! The command line: the host's own verb beside the client's.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// A host for tenants' agents: WebAssembly components that see only what they were granted.
+#[derive(Debug, Parser)]
+#[command(name = "bailiwick", version, about, propagate_version = true)]
+pub(crate) struct Program {
+    #[command(subcommand)]
+    pub(crate) verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    /// Run a host
+    #[command(
+        after_help = "Example:\n  bailiwick host --data ./data\n\nStop it with Ctrl-C or SIGTERM: it drains its agents and ends within \
+        10 seconds. SIGHUP reads the configuration again."
+    )]
+    Host(Box<HostArgs>),
+    #[command(flatten)]
+    Client(host_cli::Verb),
+}
+
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct HostArgs {
+    /// Where everything that survives a restart is kept [default: .bailiwick/data]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
+    /// Where the API listens [default: 127.0.0.1:7410]
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) listen: Option<SocketAddr>,
+    /// What carries messages; this version has the embedded bus [default: embedded]
+    #[arg(long, value_name = "BUS")]
+    pub(crate) bus: Option<String>,
+    /// Configuration file [default: bailiwick-host.toml, if there is one]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Print every setting with its value and what it means, and end
+    #[arg(long)]
+    pub(crate) print_config: bool,
+}

@@ -1,0 +1,221 @@
+//! The host's configuration: every key with its default and its meaning. Unknown keys are errors.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+
+use anyhow::{Context as _, ensure};
+use host_engine::Pool;
+use serde::{Deserialize, Serialize};
+
+macro_rules! section {
+    ($(#[doc = $about:literal])* $name:ident { $($(#[doc = $doc:literal])+ $key:ident: $type:ty = $default:expr,)* }) => {
+        $(#[doc = $about])*
+        #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+        #[serde(deny_unknown_fields, default)]
+        pub(crate) struct $name {
+            $($(#[doc = $doc])+ pub(crate) $key: $type,)*
+        }
+
+        impl Default for $name {
+            fn default() -> Self {
+                Self { $($key: $default,)* }
+            }
+        }
+
+        impl $name {
+            /// What each key means, in order.
+            const MEANINGS: &[(&str, &str)] = &[$((stringify!($key), concat!($($doc),+)),)*];
+        }
+    };
+}
+
+section! {
+    /// Everything.
+    Config {
+        /// Where everything that survives a restart is kept.
+        data: PathBuf = ".bailiwick/data".into(),
+        /// Where the API listens.
+        listen: SocketAddr = (Ipv4Addr::LOCALHOST, 7410).into(),
+        /// What carries messages: `embedded`.
+        bus: Bus = Bus::Embedded,
+        /// Where agents and peers reach this host, without a slash at the end; empty for `http://` and the listening address.
+        base_url: String = String::new(),
+        /// Logging.
+        log: Log = Log::default(),
+        /// The sandbox.
+        engine: Engine = Engine::default(),
+        /// Limits on each message.
+        message: Message = Message::default(),
+        /// Limits on each tenant.
+        tenant: Tenant = Tenant::default(),
+    }
+}
+
+section! {
+    /// Logging.
+    Log {
+        /// `pretty` or `json`, to standard error.
+        format: LogFormat = LogFormat::Pretty,
+        /// What is logged, as tracing filters say it: `info`, `warn,agent=debug`. Taken over on SIGHUP.
+        level: String = "info".to_owned(),
+    }
+}
+
+section! {
+    /// The sandbox.
+    Engine {
+        /// `fast` zeroes the dirty pages of a slot; `strict` gives all of them back to the kernel between two instances.
+        pool: Pool = Pool::Fast,
+        /// Instances alive at once, 1 to 20000.
+        instances_max: u32 = 4_000,
+        /// Threads that run guests, 1 to 256; 0 is one a core.
+        shards: u16 = 0,
+        /// CPU seconds one compilation may take, 1 to 3600.
+        compile_cpu_seconds: u32 = 60,
+        /// MiB of address space one compilation may take, 256 to 65536.
+        compile_memory_mib: u32 = 2_048,
+    }
+}
+
+section! {
+    /// Limits on each message.
+    Message {
+        /// Bytes of payload, 1 to 16777216.
+        payload_bytes_max: u32 = 1 << 20,
+        /// Headers, 1 to 1024.
+        headers_max: u16 = 32,
+        /// Handlers one chain of causes may come through, 1 to 1024.
+        hop_max: u16 = 32,
+    }
+}
+
+section! {
+    /// Limits on each tenant.
+    Tenant {
+        /// MiB of linear memory of all its instances together, 1 to 1048576.
+        memory_mib_max: u32 = 512,
+        /// Requests that await their answer, 1 to 65536.
+        requests_max: u32 = 1_024,
+    }
+}
+
+/// What carries messages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Bus {
+    /// Within this process.
+    Embedded,
+}
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum LogFormat {
+    /// For people.
+    Pretty,
+    /// One JSON object a line.
+    Json,
+}
+
+impl Config {
+    /// The configuration in a table, if every key is known and every value can be meant.
+    pub(crate) fn from_table(table: toml::Table) -> anyhow::Result<Self> {
+        let config: Self = table.try_into().map_err(|error: toml::de::Error| one_line(&error))?;
+        config.check()?;
+        Ok(config)
+    }
+
+    fn check(&self) -> anyhow::Result<()> {
+        let within = |key: &str, value: u32, min: u32, max: u32| {
+            ensure!((min..=max).contains(&value), "{key} is {value}: it must lie between {min} and {max}");
+            Ok(())
+        };
+        within("engine.instances_max", self.engine.instances_max, 1, 20_000)?;
+        within("engine.shards", self.engine.shards.into(), 0, 256)?;
+        within("engine.compile_cpu_seconds", self.engine.compile_cpu_seconds, 1, 3_600)?;
+        within("engine.compile_memory_mib", self.engine.compile_memory_mib, 256, 65_536)?;
+        within("message.payload_bytes_max", self.message.payload_bytes_max, 1, 16 << 20)?;
+        within("message.headers_max", self.message.headers_max.into(), 1, 1_024)?;
+        within("message.hop_max", self.message.hop_max.into(), 1, 1_024)?;
+        within("tenant.memory_mib_max", self.tenant.memory_mib_max, 1, 1 << 20)?;
+        within("tenant.requests_max", self.tenant.requests_max, 1, 65_536)?;
+        self.log
+            .level
+            .parse::<tracing_subscriber::EnvFilter>()
+            .with_context(|| format!("log.level '{}'", self.log.level))?;
+        Ok(())
+    }
+
+    /// The configuration as TOML, each key under its meaning.
+    pub(crate) fn explained(&self) -> anyhow::Result<String> {
+        let mut text = String::new();
+        let table = toml::Table::try_from(self)?;
+        explain(&mut text, &table, Self::MEANINGS, None);
+        let sections = [
+            ("log", Log::MEANINGS),
+            ("engine", Engine::MEANINGS),
+            ("message", Message::MEANINGS),
+            ("tenant", Tenant::MEANINGS),
+        ];
+        for (name, meanings) in sections {
+            if let Some(toml::Value::Table(section)) = table.get(name) {
+                explain(&mut text, section, meanings, Some(name));
+            }
+        }
+        Ok(text)
+    }
+}
+
+fn explain(text: &mut String, table: &toml::Table, meanings: &[(&str, &str)], section: Option<&str>) {
+    if let Some(section) = section {
+        *text += &format!("\n[{section}]\n");
+    }
+    for (key, meaning) in meanings {
+        match table.get(*key) {
+            Some(toml::Value::Table(_)) | None => {}
+            Some(value) => *text += &format!("#{meaning}\n{key} = {value}\n"),
+        }
+    }
+}
+
+/// toml draws its errors over several lines; ours are one.
+fn one_line(error: &toml::de::Error) -> anyhow::Error {
+    anyhow::anyhow!("{}", error.message().lines().collect::<Vec<_>>().join(" "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(text: &str, problem: Option<&str>) {
+        let config = Config::from_table(text.parse().unwrap());
+        match (config, problem) {
+            (Ok(_), None) => {}
+            (Err(error), Some(problem)) => assert!(format!("{error:#}").contains(problem), "{error:#}"),
+            (config, problem) => unreachable!("{text}: {config:?} {problem:?}"),
+        }
+    }
+
+    #[test]
+    fn what_is_not_known_or_cannot_be_meant_does_not_load() {
+        check("", None);
+        check("[log]\nformat = 'json'\nlevel = 'warn,agent=debug'", None);
+        check("colour = 'red'", Some("unknown field `colour`"));
+        check("[engine]\ninstances_max = 0", Some("engine.instances_max is 0: it must lie between 1 and 20000"));
+        check("[engine]\npool = 'slow'", Some("unknown variant `slow`"));
+        check("[message]\nhop_max = 0", Some("message.hop_max is 0"));
+        check("[tenant]\nmemory_mib_max = 0", Some("tenant.memory_mib_max is 0"));
+        check("[log]\nlevel = 'a=b=c'", Some("log.level"));
+        check("listen = 'here'", Some("invalid socket address"));
+        check("bus = 'nats://127.0.0.1'", Some("unknown variant"));
+    }
+
+    #[test]
+    fn the_printed_configuration_reads_back_as_itself_and_explains_every_key() {
+        let config = Config::default();
+        let text = config.explained().unwrap();
+        assert_eq!(Config::from_table(text.parse().unwrap()).unwrap(), config);
+        let keys = text.lines().filter(|line| line.contains(" = ")).count();
+        assert_eq!(keys, text.lines().filter(|line| line.starts_with('#')).count());
+    }
+}

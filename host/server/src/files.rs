@@ -1,0 +1,45 @@
+//! The host's own secrets in its data directory, made at the first start.
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context as _, ensure};
+use host_store::{DataDir, write_private};
+
+/// The operator's token: 32 random bytes in hexadecimal, in a file that only the host's user can read.
+pub(crate) fn operator_token(data: &DataDir) -> anyhow::Result<String> {
+    let path = data.operator_token();
+    if !path.exists() {
+        let token: String = random()?.iter().map(|byte| format!("{byte:02x}")).collect();
+        write_private(&path, format!("{token}\n").as_bytes())?;
+    }
+    let token = fs::read_to_string(&path).with_context(|| unreadable(&path))?;
+    ensure!(
+        token.trim().len() >= 32,
+        "{} holds no token of at least 32 characters: delete it and start again",
+        path.display()
+    );
+    Ok(token.trim().to_owned())
+}
+
+/// The key under which this host signs the code it compiled.
+pub(crate) fn artifact_key(data: &DataDir) -> anyhow::Result<[u8; 32]> {
+    let path = data.artifact_key();
+    if !path.exists() {
+        write_private(&path, &random()?)?;
+    }
+    let key = fs::read(&path).with_context(|| unreadable(&path))?;
+    key.try_into().map_err(|_| {
+        anyhow::anyhow!("{} does not hold 32 bytes: delete it, components will be compiled again", path.display())
+    })
+}
+
+fn unreadable(path: &Path) -> String {
+    format!("cannot read {}", path.display())
+}
+
+fn random() -> anyhow::Result<[u8; 32]> {
+    let mut bytes = [0; 32];
+    getrandom::fill(&mut bytes).context("the machine gives no random bytes")?;
+    Ok(bytes)
+}

@@ -1,0 +1,169 @@
+//! Running a host: wire, serve, drain.
+
+use std::io::Write as _;
+use std::path::Path;
+use std::sync::Arc;
+use std::thread::available_parallelism;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use host_api::{ApiState, TokenDigest};
+use host_app::{App, AppParts};
+use host_bus::{Bus, EmbeddedBus};
+use host_courier::{Courier, CourierParts, LogBook};
+use host_engine::{CompilerSettings, Engine, EngineSettings};
+use host_fleet::{Fleet, FleetParts, RandomIds, Shards, SystemClock};
+use host_gate::{Gate, MessageLimits};
+use host_model::Clock;
+use host_quota::TenantLimits;
+use host_registry::Registry;
+use host_store::{ComponentFiles, DataDir, Sqlite};
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+use crate::args::HostArgs;
+use crate::config::Config;
+use crate::{files, layers, logging};
+
+/// The hidden verb of the compiling child.
+pub(crate) const COMPILE_VERB: &str = "compile-component";
+/// How long agents may take to drain before the host ends without them: with the API's grace, under ten seconds.
+const DRAIN_MAX: Duration = Duration::from_secs(6);
+
+/// Runs a host until it is told to stop.
+pub(crate) async fn run(args: HostArgs) -> anyhow::Result<()> {
+    let config = layers::load(&args)?;
+    if args.print_config {
+        return say(&config.explained()?);
+    }
+    let level = logging::start(&config.log)?;
+    let data = DataDir::open(&config.data)?;
+    let token = files::operator_token(&data)?;
+    // Before the agents start: a host that cannot listen starts none.
+    let listener =
+        TcpListener::bind(config.listen).await.with_context(|| format!("cannot listen on {}", config.listen))?;
+    let address = listener.local_addr()?;
+    let sqlite = Arc::new(Sqlite::open(&data).await?);
+    let app = wire(&config, &data, sqlite.clone(), &format!("http://{address}")).await?;
+
+    let closing = CancellationToken::new();
+    let state = ApiState::new(app.clone(), TokenDigest::of(&token), closing.clone());
+    let mut serving = std::pin::pin!(host_api::serve(listener, host_api::router(state), closing.clone()));
+    say(&format!("listening on http://{address} (api)\n"))?;
+    let fleet = app.fleet().clone();
+    let starting = async {
+        fleet.start_desired().await;
+        app.set_ready();
+        tracing::info!("ready");
+        std::future::pending::<()>().await;
+    };
+    tokio::select! {
+        served = &mut serving => served.context("the API ended")?,
+        () = starting => {}
+        told = until_told(&args, config.clone(), &level) => told?,
+    }
+    tracing::info!("draining");
+    closing.cancel();
+    let (_, served) = tokio::join!(tokio::time::timeout(DRAIN_MAX, app.fleet().stop_all()), serving);
+    sqlite.close().await;
+    tracing::info!("stopped");
+    served.context("the API ended")
+}
+
+async fn wire(config: &Config, data: &DataDir, sqlite: Arc<Sqlite>, listening: &str) -> anyhow::Result<App> {
+    let base_url = if config.base_url.is_empty() { listening.to_owned() } else { config.base_url.clone() };
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    let logs = Arc::new(LogBook::new(clock.clone()));
+    let bus: Arc<dyn Bus> = Arc::new(EmbeddedBus::new());
+    let registry = Arc::new(Registry::new());
+    let engine = Arc::new(engine(config, data.artifacts().as_path(), &files::artifact_key(data)?)?);
+    tracing::info!(pool = engine.describe_pool(), "sandbox");
+    let courier = Courier::new(CourierParts {
+        gate: Gate::new(message_limits(config)),
+        bus: bus.clone(),
+        registry: registry.clone(),
+        logs: logs.clone(),
+        ids: Arc::new(RandomIds::new()?),
+        started: clock.now(),
+        clock: clock.clone(),
+    });
+    let parts = FleetParts {
+        repository: sqlite.clone(),
+        components: Arc::new(ComponentFiles::open(data)?),
+        cards: sqlite,
+        engine,
+        bus,
+        courier: courier.clone(),
+        registry: registry.clone(),
+        clock,
+        tenant_limits: tenant_limits(config),
+        base_url,
+    };
+    let shards =
+        Shards::start(shard_count(config), &tokio::runtime::Handle::current()).context("cannot start the shards")?;
+    let fleet = Fleet::load(parts, shards).await?;
+    Ok(App::new(AppParts { fleet, courier, registry, logs }))
+}
+
+fn engine(config: &Config, artifacts: &Path, key: &[u8; 32]) -> anyhow::Result<Engine> {
+    let hostcall_bytes_max = config.message.payload_bytes_max as usize + (64 << 10);
+    let settings =
+        EngineSettings { pool: config.engine.pool, instances_max: config.engine.instances_max, hostcall_bytes_max };
+    let mut compiler = CompilerSettings::this_program(&[COMPILE_VERB])?;
+    compiler.cpu_max = Duration::from_secs(config.engine.compile_cpu_seconds.into());
+    compiler.memory_bytes_max = u64::from(config.engine.compile_memory_mib) << 20;
+    Ok(Engine::new(settings, compiler, artifacts, key)?)
+}
+
+fn message_limits(config: &Config) -> MessageLimits {
+    let message = &config.message;
+    MessageLimits {
+        payload_bytes_max: message.payload_bytes_max as usize,
+        headers_max: message.headers_max.into(),
+        hop_max: message.hop_max,
+    }
+}
+
+fn tenant_limits(config: &Config) -> TenantLimits {
+    let tenant = &config.tenant;
+    TenantLimits { memory_bytes_max: u64::from(tenant.memory_mib_max) << 20, requests_max: tenant.requests_max.into() }
+}
+
+fn shard_count(config: &Config) -> usize {
+    match config.engine.shards {
+        0 => available_parallelism().map_or(1, std::num::NonZero::get),
+        count => count.into(),
+    }
+}
+
+/// Returns when the host is told to stop; reads the configuration again whenever it is told to.
+async fn until_told(args: &HostArgs, mut config: Config, level: &logging::Level) -> anyhow::Result<()> {
+    let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let mut hup = signal(SignalKind::hangup())?;
+    loop {
+        tokio::select! {
+            _ = term.recv() => return Ok(()),
+            _ = int.recv() => return Ok(()),
+            _ = hup.recv() => match layers::load(args) {
+                Ok(new) => config = take_over(config, new, level)?,
+                Err(error) => tracing::error!(error = format!("{error:#}"), "the configuration is invalid; nothing was changed"),
+            },
+        }
+    }
+}
+
+/// Takes over what can change while the host runs, and says what cannot.
+fn take_over(old: Config, new: Config, level: &logging::Level) -> anyhow::Result<Config> {
+    level.set(&new.log.level)?;
+    let taken = Config { log: crate::config::Log { level: new.log.level.clone(), ..old.log.clone() }, ..old };
+    let rest = if taken == new { "everything is in force" } else { "other changes wait for a restart" };
+    tracing::info!(level = new.log.level, rest, "the configuration was read again");
+    Ok(taken)
+}
+
+fn say(text: &str) -> anyhow::Result<()> {
+    let mut out = std::io::stdout().lock();
+    out.write_all(text.as_bytes())?;
+    Ok(out.flush()?)
+}
