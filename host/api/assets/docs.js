@@ -45,7 +45,7 @@ function operation(method, path, described, open) {
   const responses = Object.entries(described.responses || {}).map(([status, response]) => [
     element("code", {}, status), content(response), response.description || "",
   ]);
-  const command = `curl -X ${method.toUpperCase()} ${location.origin}${path}` + (open ? "" : ' -H "Authorization: Bearer $(cat .bailiwick/operator.token)"');
+  const command = `curl -X ${method.toUpperCase()} ${location.origin}${path}` + (open ? "" : ' -H "Authorization: Bearer $(cat .bailiwick/data/operator.token)"');
   return element("details", { id },
     element("summary", {}, element("span", { class: "method" }, method.toUpperCase()), element("code", {}, path), element("span", { class: "said" }, described.summary || "")),
     element("p", {}, described.description || ""),

@@ -110,7 +110,7 @@ fn fleet_code(error: &FleetError) -> &'static str {
         FleetError::NotRunning(_) => "not-running",
         FleetError::NoCommands(_) => "no-commands",
         FleetError::CommandRefused(_) => "command-refused",
-        FleetError::HostPanicked => "internal",
+        FleetError::HostPanicked | FleetError::Kept { .. } => "internal",
         FleetError::Repository(_) | FleetError::Cards(_) => "store",
     }
 }
@@ -125,7 +125,9 @@ fn fleet_category(error: &FleetError) -> Category {
         | FleetError::DidNotStart(_)
         | FleetError::NoCommands(_)
         | FleetError::CommandRefused(_) => Category::Refused,
-        FleetError::HostPanicked | FleetError::Repository(_) | FleetError::Cards(_) => Category::Internal,
+        FleetError::HostPanicked | FleetError::Kept { .. } | FleetError::Repository(_) | FleetError::Cards(_) => {
+            Category::Internal
+        }
     }
 }
 

@@ -25,7 +25,9 @@ pub struct EmbeddedBus {
 #[derive(Default, Clone)]
 struct Routes {
     queues: HashMap<AgentId, Vec<Subscriber>, RandomState>,
-    topics: Vec<Subscriber>,
+    /// By the text of patterns without wildcards: most are, and a tenant may have thousands.
+    topics: HashMap<String, Vec<Subscriber>, RandomState>,
+    wild: Vec<Subscriber>,
     watchers: Vec<Subscriber>,
     turn: Arc<AtomicUsize>,
 }
@@ -104,29 +106,32 @@ impl Routes {
     fn add(&mut self, subscriber: Subscriber) {
         match &subscriber.interest {
             Interest::Queue(agent) => self.queues.entry(agent.clone()).or_default().push(subscriber),
-            Interest::Topics(_) => self.topics.push(subscriber),
+            Interest::Topics(pattern) if pattern.is_wild() => self.wild.push(subscriber),
+            Interest::Topics(pattern) => self.topics.entry(pattern.to_string()).or_default().push(subscriber),
             Interest::Everything(_) => self.watchers.push(subscriber),
         }
     }
 
     fn remove(&mut self, id: SubscriptionId) {
         let keep = |subscriber: &Subscriber| subscriber.id != id;
-        self.topics.retain(keep);
-        self.watchers.retain(keep);
-        self.queues.retain(|_, subscribers| {
+        let keep_any = |subscribers: &mut Vec<Subscriber>| {
             subscribers.retain(keep);
             !subscribers.is_empty()
-        });
+        };
+        self.wild.retain(keep);
+        self.watchers.retain(keep);
+        self.topics.retain(|_, subscribers| keep_any(subscribers));
+        self.queues.retain(|_, subscribers| keep_any(subscribers));
     }
 
     fn is_empty(&self) -> bool {
-        self.queues.is_empty() && self.topics.is_empty() && self.watchers.is_empty()
+        self.queues.is_empty() && self.topics.is_empty() && self.wild.is_empty() && self.watchers.is_empty()
     }
 
     fn carry(&self, stamped: &Arc<Stamped>) -> Result<(), BusError> {
         match &stamped.envelope().to {
             Destination::Agent(agent) => match self.queues.get(agent) {
-                Some(members) => self.carry_to_one(members.iter().collect(), stamped).map_err(BusError::from),
+                Some(members) => self.carry_to_one(members.iter(), stamped).map_err(BusError::from),
                 None => Err(BusError::NoReceiver),
             },
             _ => self.carry_to_topic(stamped),
@@ -135,20 +140,16 @@ impl Routes {
 
     /// Each subscriber on its own, each group of one name once; refused only if nobody could take it for want of room.
     fn carry_to_topic(&self, stamped: &Arc<Stamped>) -> Result<(), BusError> {
+        let wanting = self.wanting(stamped);
         let mut full = None;
         let mut taken = 0_usize;
-        let mut groups_done: Vec<&AgentId> = Vec::new();
-        for subscriber in self.topics.iter().filter(|subscriber| subscriber.wants(stamped)) {
-            let result = match &subscriber.queue {
-                Some(name) if groups_done.contains(&name) => continue,
-                Some(name) => {
-                    groups_done.push(name);
-                    let member = |other: &&Subscriber| other.queue.as_ref() == Some(name) && other.wants(stamped);
-                    self.carry_to_one(self.topics.iter().filter(member).collect(), stamped)
-                }
-                None => subscriber.inbound.deliver(Delivery::Local(stamped.clone())),
-            };
-            match result {
+        for (index, subscriber) in wanting.iter().enumerate() {
+            let of_group = |other: &&Subscriber| subscriber.queue.is_some() && other.queue == subscriber.queue;
+            if wanting.iter().take(index).any(of_group) {
+                continue;
+            }
+            let members = wanting.iter().skip(index + 1).copied().filter(of_group);
+            match self.carry_to_one(std::iter::once(*subscriber).chain(members), stamped) {
                 Ok(()) => taken += 1,
                 Err(NotTaken::Full { len_max }) => full = Some(len_max),
                 Err(NotTaken::Refused) => {}
@@ -160,12 +161,22 @@ impl Routes {
         }
     }
 
+    fn wanting(&self, stamped: &Stamped) -> Vec<&Subscriber> {
+        let Destination::Topic(topic) = &stamped.envelope().to else { return Vec::new() };
+        let exact = self.topics.get(topic.as_str()).into_iter().flatten();
+        exact.chain(self.wild.iter().filter(|subscriber| subscriber.wants(stamped))).collect()
+    }
+
     /// To one member of a group: the next in turn, or another if that one has no room.
-    fn carry_to_one(&self, members: Vec<&Subscriber>, stamped: &Arc<Stamped>) -> Result<(), NotTaken> {
-        let len = members.len().max(1);
+    fn carry_to_one<'a>(
+        &self,
+        members: impl Iterator<Item = &'a Subscriber> + Clone,
+        stamped: &Arc<Stamped>,
+    ) -> Result<(), NotTaken> {
+        let len = members.clone().count().max(1);
         let first = if len > 1 { self.turn.fetch_add(1, Ordering::Relaxed) % len } else { 0 };
         let mut last = NotTaken::Refused;
-        for member in members.iter().cycle().skip(first).take(len) {
+        for member in members.cycle().skip(first).take(len) {
             match member.inbound.deliver(Delivery::Local(stamped.clone())) {
                 Ok(()) => return Ok(()),
                 Err(not_taken) => last = not_taken,

@@ -1,6 +1,6 @@
 //! The verbs: what is deployed, and what runs of it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -15,6 +15,7 @@ use host_registry::{CardRepository, CardStoreError, Registry};
 use parking_lot::RwLock;
 
 use crate::agent::{Agent, Spec};
+use crate::start::{Checked, Running};
 use crate::{
     AgentStatus, Components, Deployment, Desired, Phase, Repository, RepositoryError, Shards, Step, TenantRecord,
 };
@@ -37,6 +38,17 @@ pub enum FleetError {
     /// The manifest is off.
     #[error(transparent)]
     Manifest(#[from] ManifestError),
+    /// The manifest of an agent deployed before is off: another version of the host took it.
+    #[error("the kept manifest of agent '{agent}' of tenant '{tenant}' does not load")]
+    Kept {
+        /// Whose.
+        tenant: TenantId,
+        /// Which.
+        agent: AgentId,
+        /// Why.
+        #[source]
+        source: ManifestError,
+    },
     /// The component cannot be read.
     #[error(transparent)]
     Component(#[from] ComponentError),
@@ -120,7 +132,9 @@ pub(crate) struct Tenant {
     record: TenantRecord,
     pub(crate) budgets: TenantBudgets,
     operator: Arc<Party>,
-    agents: RwLock<std::collections::HashMap<AgentId, Arc<Agent>, RandomState>>,
+    agents: RwLock<HashMap<AgentId, Arc<Agent>, RandomState>>,
+    /// Held while a deployment changes which agents there are.
+    deploying: tokio::sync::Mutex<()>,
 }
 
 impl Fleet {
@@ -133,7 +147,11 @@ impl Fleet {
         }
         for deployment in fleet.parts().repository.deployments().await? {
             let tenant = fleet.tenant(&deployment.tenant)?;
-            let manifest = Manifest::parse(&deployment.manifest)?;
+            let manifest = Manifest::parse(&deployment.manifest).map_err(|source| FleetError::Kept {
+                tenant: deployment.tenant.clone(),
+                agent: deployment.agent.clone(),
+                source,
+            })?;
             tenant.add(Agent::new(Arc::new(Spec { deployment, manifest })));
         }
         Ok(fleet)
@@ -182,30 +200,30 @@ impl Fleet {
 
     /// Deploys a new agent, or a new revision of one.
     ///
-    /// Everything is checked before anything changes. A new revision that does not become ready is given up, and the one before it
-    /// serves again.
+    /// Everything is checked before anything changes. A new agent that does not start leaves nothing; a new revision that does not
+    /// is given up, and the one before it serves again.
     pub async fn deploy(&self, tenant: &TenantId, deploy: Deploy) -> Result<AgentStatus, FleetError> {
         let tenant = self.tenant(tenant)?;
         let manifest = Manifest::parse(&deploy.manifest)?;
+        let checked = self.check(deploy.digest, &manifest, |_| ()).await?;
+        // From here on one at a time, so that two deployments of one id do not both find it free.
+        let _turn = tenant.deploying.lock().await;
         let existing = tenant.agents.read().get(&manifest.agent.id).cloned();
-        let before = existing.as_ref().map(|agent| agent.spec());
+        let revision = existing.as_ref().map_or(1, |agent| agent.spec().deployment.revision + 1);
         let deployment = Deployment {
             tenant: tenant.record.id.clone(),
             agent: manifest.agent.id.clone(),
-            revision: before.as_ref().map_or(1, |spec| spec.deployment.revision + 1),
+            revision,
             digest: deploy.digest,
             manifest: deploy.manifest,
             desired: if deploy.start { Desired::Running } else { Desired::Stopped },
             deployed: self.parts().clock.now(),
         };
-        let id = manifest.agent.id.clone();
         let spec = Arc::new(Spec { deployment, manifest });
-        let checked = self.check(spec.clone(), |_| ()).await?;
-        match (existing, before) {
-            (Some(agent), Some(before)) => self.replace(&tenant, &agent, before, spec, checked).await?,
-            _ => self.first_deploy(&tenant, spec, checked).await?,
+        match existing {
+            Some(agent) => self.replace(&tenant, &agent, spec, checked).await,
+            None => self.first_deploy(&tenant, spec, checked).await,
         }
-        self.status(&tenant.record.id, &id)
     }
 
     /// Starts a deployed agent; starting one that runs is no error.
@@ -312,70 +330,80 @@ impl Fleet {
         &self,
         tenant: &Tenant,
         spec: Arc<Spec>,
-        checked: crate::start::Checked,
-    ) -> Result<(), FleetError> {
-        let id = spec.deployment.agent.clone();
-        // Kept first: a crash from here on leaves an agent that the next start brings up, not one that nobody knows.
-        match self.parts().repository.save_deployment(&spec.deployment).await {
-            Err(RepositoryError::Taken) => return Err(FleetError::Taken(id.to_string())),
-            other => other?,
-        }
+        checked: Checked,
+    ) -> Result<AgentStatus, FleetError> {
         let agent = tenant.add(Agent::new(spec.clone()));
-        if spec.deployment.desired == Desired::Stopped {
-            return Ok(());
-        }
         let mut running = agent.running.lock().await;
-        match self.bring_up(tenant, &agent, checked).await {
-            Ok(up) => {
-                *running = Some(up);
-                Ok(())
-            }
+        let deployed = self.deploy_stopped(tenant, &agent, &spec, checked).await;
+        match deployed {
+            Ok(up) => *running = up,
             Err(error) => {
-                agent.failed(error.to_string());
-                Err(error)
+                tenant.agents.write().remove(&agent.id);
+                return Err(error);
             }
         }
+        drop(running);
+        Ok(agent.status())
     }
 
     async fn replace(
         &self,
         tenant: &Tenant,
         agent: &Arc<Agent>,
-        before: Arc<Spec>,
         spec: Arc<Spec>,
-        checked: crate::start::Checked,
-    ) -> Result<(), FleetError> {
+        checked: Checked,
+    ) -> Result<AgentStatus, FleetError> {
+        let before = agent.spec();
         let mut running = agent.running.lock().await;
         let was_up = running.is_some();
         if let Some(old) = running.take() {
             self.take_down(agent, old).await;
         }
         agent.set_spec(spec.clone());
-        let brought_up = match spec.deployment.desired {
-            Desired::Stopped => Ok(None),
-            Desired::Running => self.bring_up(tenant, agent, checked).await.map(Some),
-        };
-        match brought_up {
-            Ok(up) => {
-                *running = up;
-                Ok(self.parts().repository.save_deployment(&spec.deployment).await?)
-            }
+        match self.deploy_stopped(tenant, agent, &spec, checked).await {
+            Ok(up) => *running = up,
             Err(error) => {
-                agent.set_spec(before);
+                agent.set_spec(before.clone());
+                self.parts().repository.save_deployment(&before.deployment).await?;
                 if was_up {
                     *running = Some(self.start_stopped(tenant, agent).await?);
                 } else {
                     agent.reached(Phase::Stopped, Step::None);
                 }
-                Err(error)
+                return Err(error);
             }
+        }
+        drop(running);
+        Ok(agent.status())
+    }
+
+    /// Keeps a deployment, and brings it up if it should be.
+    async fn deploy_stopped(
+        &self,
+        tenant: &Tenant,
+        agent: &Arc<Agent>,
+        spec: &Spec,
+        checked: Checked,
+    ) -> Result<Option<Running>, FleetError> {
+        let keep = async {
+            let kept = self.parts().repository.save_deployment(&spec.deployment).await;
+            kept.map_err(|error| match error {
+                RepositoryError::Taken => FleetError::Taken(agent.id.to_string()),
+                error => error.into(),
+            })
+        };
+        match spec.deployment.desired {
+            Desired::Stopped => keep.await.map(|()| None),
+            Desired::Running => self.bring_up(tenant, agent, checked, keep).await.map(Some),
         }
     }
 
-    async fn start_stopped(&self, tenant: &Tenant, agent: &Arc<Agent>) -> Result<crate::start::Running, FleetError> {
+    async fn start_stopped(&self, tenant: &Tenant, agent: &Arc<Agent>) -> Result<Running, FleetError> {
         let started = async {
-            let checked = self.check(agent.spec(), |step| agent.reached(Phase::Starting, step)).await?;
-            self.bring_up(tenant, agent, checked).await
+            let spec = agent.spec();
+            let reached = |step| agent.reached(Phase::Starting, step);
+            let checked = self.check(spec.deployment.digest, &spec.manifest, reached).await?;
+            self.bring_up(tenant, agent, checked, std::future::ready(Ok(()))).await
         };
         started.await.inspect_err(|error| agent.failed(error.to_string()))
     }
@@ -395,7 +423,8 @@ impl Fleet {
         let id = record.id.clone();
         let budgets = TenantBudgets::new(self.parts().tenant_limits);
         let operator = self.operator_of(&record.id, &budgets);
-        let tenant = Tenant { record, budgets, operator, agents: RwLock::default() };
+        let tenant =
+            Tenant { record, budgets, operator, agents: RwLock::default(), deploying: tokio::sync::Mutex::default() };
         self.0.tenants.write().insert(id, Arc::new(tenant));
     }
 

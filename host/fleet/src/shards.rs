@@ -233,22 +233,17 @@ impl<'a> Worker<'a> {
                 state.mailbox.wake(&call.tenant, slot as u64);
             }
         }
-        match state.mailbox.next() {
-            Some(Turn::Resume(slot)) => Next::Resume(usize::try_from(slot).expect("it was a usize")),
-            Some(Turn::Deliver(address, accepted)) => match state.runners.get(&address).cloned() {
-                Some(runner) => Next::Begin(address, accepted, runner),
-                None => self.next_after_close(),
-            },
-            None => {
-                state.asleep = Some(thread::current());
-                Next::Sleep
+        while let Some(turn) = state.mailbox.next() {
+            match turn {
+                Turn::Resume(slot) => return Next::Resume(usize::try_from(slot).expect("it was a usize")),
+                Turn::Deliver(address, accepted) => match state.runners.get(&address).cloned() {
+                    Some(runner) => return Next::Begin(address, accepted, runner),
+                    // A mailbox and its runner come and go under one lock.
+                    None => tracing::error!(?address, "a mailbox had no runner"),
+                },
             }
         }
-    }
-
-    /// A mailbox and its runner come and go under one lock, so that no message is ever without its runner.
-    fn next_after_close(&self) -> Next {
-        tracing::error!(calls = self.calls.len(), "a mailbox had no runner");
+        state.asleep = Some(thread::current());
         Next::Sleep
     }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use host_bus::{Interest, Subscribe, SubscriptionId};
-use host_component::{Capability, Component, review};
+use host_component::{Capability, Component, Digest, Manifest, review};
 use host_courier::{Mail, Party};
 use host_engine::{Birth, Program, Resident};
 use host_gate::Accepted;
@@ -51,48 +51,50 @@ impl Mail for MailboxAt {
     }
 }
 
-/// What load and validate prove: a program that may be started under its spec.
-pub(crate) struct Checked {
-    spec: Arc<Spec>,
-    program: Arc<Program>,
-}
+/// What load and validate prove: the component of a deployment may run under its manifest.
+pub(crate) struct Checked(Arc<Program>);
 
 impl Fleet {
     /// Load and validate: nothing outside changes, so that a deployment can be refused without a trace.
-    pub(crate) async fn check(&self, spec: Arc<Spec>, at: impl Fn(Step)) -> Result<Checked, FleetError> {
+    pub(crate) async fn check(
+        &self,
+        digest: Digest,
+        manifest: &Manifest,
+        at: impl Fn(Step),
+    ) -> Result<Checked, FleetError> {
         at(Step::Load);
-        let digest = spec.deployment.digest;
         let bytes = self.parts().components.load(&digest).await?.ok_or(FleetError::NoComponent(digest))?;
         let component = Component::read(&bytes)?;
         // What it needs is checked before it is compiled: an ungranted import costs nobody any time.
-        let reviewed = review(&component, &spec.manifest).map_err(FleetError::Objections)?;
+        let reviewed = review(&component, manifest).map_err(FleetError::Objections)?;
         let granted: Vec<Capability> = reviewed.capabilities.into_iter().collect();
         let program = self.parts().engine.program(digest, &bytes, &granted).await?;
         at(Step::Validate);
-        Ok(Checked { spec, program })
+        Ok(Checked(program))
     }
 
     /// From a checked program to a ready agent. On failure everything that was begun is undone.
+    ///
+    /// `keep` saves what must survive a restart. It runs when the agent's own start can fail no more and nothing outside knows of
+    /// it yet.
     pub(crate) async fn bring_up(
         &self,
         tenant: &Tenant,
         agent: &Arc<Agent>,
         checked: Checked,
+        keep: impl Future<Output = Result<(), FleetError>>,
     ) -> Result<Running, FleetError> {
-        let spec = checked.spec.clone();
-        let desk = self.desk(tenant, agent, checked);
+        let spec = agent.spec();
+        let desk = self.desk(tenant, agent, &spec, checked);
         agent.reached(Phase::Starting, Step::Subscribe);
         self.parts().courier.join(desk.party.clone());
         let shard = self.shards().home(&agent.tenant).clone();
-        let residents = match spec.manifest.run.instances {
-            RunMode::PerMessage => None,
-            RunMode::Resident => match start_residents(&shard, &desk, spec.manifest.run.replicas).await {
-                Ok(residents) => Some(Arc::new(residents)),
-                Err(error) => {
-                    self.parts().courier.leave(&desk.party.caller);
-                    return Err(error);
-                }
-            },
+        let residents = match self.start_instances(&shard, &desk, &spec, keep).await {
+            Ok(residents) => residents,
+            Err(error) => {
+                self.parts().courier.leave(&desk.party.caller);
+                return Err(error);
+            }
         };
         let mailbox = open_mailbox(shard, &desk, &spec, residents.clone());
         agent.set_mailbox(Some(mailbox.clone()));
@@ -105,6 +107,21 @@ impl Fleet {
         agent.reached(Phase::Ready, Step::Ready);
         running.mailbox.shard.release(running.mailbox.address);
         Ok(running)
+    }
+
+    async fn start_instances(
+        &self,
+        shard: &Shard,
+        desk: &Arc<Desk>,
+        spec: &Spec,
+        keep: impl Future<Output = Result<(), FleetError>>,
+    ) -> Result<Option<Arc<Residents>>, FleetError> {
+        let residents = match spec.manifest.run.instances {
+            RunMode::PerMessage => None,
+            RunMode::Resident => Some(Arc::new(start_residents(shard, desk, spec.manifest.run.replicas).await?)),
+        };
+        keep.await?;
+        Ok(residents)
     }
 
     /// Register and discover.
@@ -142,12 +159,11 @@ impl Fleet {
         agent.reached(Phase::Stopped, Step::None);
     }
 
-    fn desk(&self, tenant: &Tenant, agent: &Agent, checked: Checked) -> Arc<Desk> {
-        let Checked { spec, program } = checked;
+    fn desk(&self, tenant: &Tenant, agent: &Agent, spec: &Spec, Checked(program): Checked) -> Arc<Desk> {
         let (manifest, parts) = (&spec.manifest, self.parts());
         let version = manifest.agent.version.clone();
         let caller = Arc::new(Caller::born(agent.tenant.clone(), agent.id.clone(), version, self.next_incarnation()));
-        let at_once = concurrency(&spec);
+        let at_once = concurrency(spec);
         let party = Party::new(
             caller.clone(),
             manifest.grants.clone(),

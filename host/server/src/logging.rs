@@ -1,5 +1,7 @@
 //! The host's log: structured, to standard error.
 
+use std::io::IsTerminal as _;
+
 use anyhow::Context as _;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
@@ -20,8 +22,9 @@ impl Level {
 /// Starts the log.
 pub(crate) fn start(log: &Log) -> anyhow::Result<Level> {
     let (filter, handle) = reload::Layer::new(log.level.parse::<EnvFilter>().context("log.level")?);
+    let for_people = std::io::stderr().is_terminal();
     let lines = match log.format {
-        LogFormat::Pretty => fmt::layer().with_writer(std::io::stderr).boxed(),
+        LogFormat::Pretty => fmt::layer().with_ansi(for_people).with_writer(std::io::stderr).boxed(),
         LogFormat::Json => fmt::layer().json().flatten_event(true).with_writer(std::io::stderr).boxed(),
     };
     tracing_subscriber::registry().with(filter).with(lines).try_init().context("cannot start the log")?;

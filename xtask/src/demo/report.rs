@@ -34,6 +34,8 @@ struct Counters {
     received: u64,
     handled: u64,
     published: u64,
+    requested: u64,
+    replied: u64,
     failed: u64,
     refused: u64,
     #[serde(alias = "fuelTotal")]
@@ -82,7 +84,7 @@ impl fmt::Display for Report {
         let mut table =
             Table::new(["tenant", "agent", "received", "sent", "failed", "refused", "fuel/message", "µs/message"]);
         for Row { tenant, agent, counters } in &self.rows {
-            let numbers = [counters.received, counters.published, counters.failed, counters.refused].map(grouped);
+            let numbers = [counters.received, counters.sent(), counters.failed, counters.refused].map(grouped);
             let [received, sent, failed, refused] = numbers;
             let fuel = counters.per_message(counters.fuel_total);
             let micros = counters.per_message(counters.handle_micros_total);
@@ -98,6 +100,11 @@ impl fmt::Display for Report {
 }
 
 impl Counters {
+    /// Messages it sent, whichever way.
+    fn sent(&self) -> u64 {
+        self.published + self.requested + self.replied
+    }
+
     fn per_message(&self, total: u64) -> String {
         total.checked_div(self.handled).map_or_else(|| "-".to_owned(), grouped)
     }
@@ -112,6 +119,8 @@ mod tests {
             received,
             handled: received,
             published: received,
+            requested: 0,
+            replied: 0,
             failed: 0,
             refused: 0,
             fuel_total: 5000 * received,
