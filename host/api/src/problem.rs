@@ -172,11 +172,11 @@ mod tests {
 
     #[test]
     fn each_kind_of_refusal_has_its_status() {
-        check(AppError::NotFound, 404, "not-found", "GET /api/agents");
+        check(AppError::NotFound, 404, "not-found", "list the tenants");
         check(AppError::BadPattern, 400, "bad-pattern", "use tokens");
         check(AppError::from(FleetError::Taken("acme".to_owned())), 409, "taken", "choose another");
         check(AppError::HostFailed, 500, "internal", "log");
-        check(refused(Refusal::NotFound), 404, "not-found", "GET /api/agents");
+        check(refused(Refusal::NotFound), 404, "not-found", "list the tenants");
         check(refused(Refusal::Invalid(of("bad-topic"))), 400, "bad-topic", "correct");
         check(refused(Refusal::NotGranted(of("topic"))), 422, "topic", "grant");
         check(refused(Refusal::TooLarge(of("payload"))), 413, "payload", "send less");

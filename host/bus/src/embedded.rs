@@ -196,8 +196,9 @@ impl Routes {
 impl Subscriber {
     fn wants(&self, stamped: &Stamped) -> bool {
         match (&self.interest, &stamped.envelope().to) {
-            (Interest::Topics(pattern), Destination::Topic(topic)) => pattern.matches(topic),
-            (Interest::Everything(pattern), Destination::Topic(topic)) => pattern.matches(topic),
+            (Interest::Topics(pattern) | Interest::Everything(pattern), Destination::Topic(topic)) => {
+                pattern.matches(topic)
+            }
             (Interest::Everything(pattern), to) => pattern.matches_text(&to.to_string()),
             (Interest::Queue(agent), Destination::Agent(to)) => agent == to,
             _ => false,

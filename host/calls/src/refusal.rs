@@ -22,11 +22,13 @@ impl RefusalNumbers {
     }
 
     /// With the limit that was hit and what was asked for.
+    #[must_use]
     pub fn past(self, limit: u64, actual: u64) -> Self {
         Self { limit: Some(limit), actual: Some(actual), ..self }
     }
 
     /// With the time after which trying again can make sense.
+    #[must_use]
     pub fn retry_after_ms(self, retry_after_ms: u64) -> Self {
         Self { retry_after_ms: Some(retry_after_ms), ..self }
     }

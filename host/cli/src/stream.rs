@@ -1,6 +1,6 @@
 //! Streams of events (SSE), until they end or the person at the keyboard does.
 
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 
 use eventsource_stream::{Event, Eventsource as _};
 use futures_util::{Stream, StreamExt as _};
@@ -31,9 +31,11 @@ impl Events {
         mut self,
         mut each: impl FnMut(&Event) -> Result<Then, CliError>,
     ) -> Result<(), CliError> {
+        // One listener for the whole stream: Ctrl-C counts while an event is being printed, too.
+        let mut stop = pin!(tokio::signal::ctrl_c());
         loop {
             tokio::select! {
-                _ = tokio::signal::ctrl_c() => return Ok(()),
+                _ = &mut stop => return Ok(()),
                 event = self.0.next() => {
                     let event = event.flatten().ok_or(CliError::StreamEnded)?;
                     if let Then::Stop = each(&event)? {

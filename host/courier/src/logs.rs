@@ -91,7 +91,7 @@ impl LogBook {
     }
 
     /// Writes a line of an agent, or of the host about it.
-    pub fn write(&self, caller: &Caller, line: LogLine) {
+    pub fn write(&self, caller: &Caller, line: &LogLine) {
         let log = self.agent(caller.tenant(), caller.agent());
         let now = self.clock.now();
         // The host's own words about an agent are few and must not drown in the agent's.
@@ -177,7 +177,7 @@ impl LogStream {
     }
 }
 
-fn inert_record(line: LogLine, at: Timestamp, left_out: u64) -> LogRecord {
+fn inert_record(line: &LogLine, at: Timestamp, left_out: u64) -> LogRecord {
     let inert_field = |field: &Header| Header {
         name: host_calls::inert(&field.name, FIELD_LEN_MAX),
         value: host_calls::inert(&field.value, FIELD_LEN_MAX),

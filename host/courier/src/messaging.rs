@@ -9,7 +9,7 @@ use host_model::{AgentId, Cause, Draft, Outcome, Producer, Receipt, ReplyToken, 
 
 use crate::party::count;
 use crate::refusal::{of_bus, of_denied, of_topic};
-use crate::{Courier, Party};
+use crate::{Courier, CourierParts, Party};
 
 impl Courier {
     /// Sends to all who subscribe to a topic, as a member of the tenant wrote it.
@@ -134,11 +134,11 @@ impl Courier {
     }
 
     fn stamp<'a>(&'a self, party: &'a Party, cause: Option<Cause>) -> Stamp<'a> {
-        let parts = self.parts();
+        let CourierParts { clock, ids, started, .. } = self.parts();
         Stamp {
-            now: parts.clock.now(),
-            ids: parts.ids.as_ref(),
-            producer: Producer::new(parts.started, party.caller.incarnation()),
+            now: clock.now(),
+            ids: ids.as_ref(),
+            producer: Producer::new(*started, party.caller.incarnation()),
             seq: &party.seq,
             cause,
         }

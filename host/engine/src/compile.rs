@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
 
-use rustix::process::{Resource, Rlimit, setrlimit};
+use rustix::process::{Resource, Rlimit, nice, setrlimit};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::Command;
 use tokio::sync::Semaphore;
@@ -40,7 +40,7 @@ impl CompilerSettings {
         Ok(Self {
             program: std::env::current_exe()?,
             args: args.iter().map(|&arg| arg.to_owned()).collect(),
-            cpu_max: Duration::from_secs(60),
+            cpu_max: Duration::from_mins(1),
             memory_bytes_max: 2 << 30,
         })
     }
@@ -124,6 +124,8 @@ pub fn compile_stdin() -> Result<(), String> {
     #[expect(clippy::disallowed_methods, reason = "the parent's word to its child, not configuration")]
     let limits = std::env::var(LIMITS_ENV).map_err(|_| "run by the host only".to_owned())?;
     let (cpu, memory) = limits.split_once(' ').ok_or("bad limits")?;
+    // Tenants' messages come first: a compiler takes what they leave.
+    nice(19).map_err(|error| error.to_string())?;
     take_limit(Resource::Cpu, cpu)?;
     take_limit(Resource::As, memory)?;
     take_limit(Resource::Core, "0")?;

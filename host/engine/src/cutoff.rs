@@ -50,17 +50,14 @@ pub(crate) fn judge<T>(
 }
 
 fn cause(store: &Store<AgentState>, error: &wasmtime::Error) -> TrapCause {
-    if error.is::<DeadlinePassed>() {
-        return TrapCause::Timeout;
-    }
     match error.downcast_ref::<Trap>() {
+        _ if error.is::<DeadlinePassed>() => TrapCause::Timeout,
         Some(Trap::OutOfFuel) => TrapCause::Fuel,
         Some(Trap::Interrupt) => TrapCause::Timeout,
         // A guest whose allocator was refused memory aborts: the refusal is the cause.
         _ if store.data().memory.refused => TrapCause::Memory,
-        Some(_) => TrapCause::Trap,
         None if error.is::<wasmtime::PoolConcurrencyLimitError>() => TrapCause::Host,
-        None => TrapCause::Trap,
+        _ => TrapCause::Trap,
     }
 }
 

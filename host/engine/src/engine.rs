@@ -50,6 +50,9 @@ pub enum EngineError {
     NoInbox,
 }
 
+/// A component, and what it was granted.
+type ProgramKey = (Digest, Vec<Capability>);
+
 /// Shared by all agents of the host: compiled code and linkers, never stores or instances.
 pub struct Engine {
     wasmtime: wasmtime::Engine,
@@ -57,7 +60,7 @@ pub struct Engine {
     artifacts: ArtifactStore,
     compiler: Compiler,
     components: Mutex<HashMap<Digest, Weak<Component>>>,
-    programs: Mutex<HashMap<(Digest, Vec<Capability>), Weak<Program>>>,
+    programs: Mutex<HashMap<ProgramKey, Weak<Program>>>,
     linkers: Mutex<HashMap<Vec<Capability>, Arc<Linker<AgentState>>>>,
     _ticker: Ticker,
 }

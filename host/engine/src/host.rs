@@ -142,13 +142,8 @@ async fn ask(mut store: Store<'_>, call: HostCall) -> wasmtime::Result<Result<Ho
 /// Takes fuel for host work from the budget that guest instructions spend too.
 pub(crate) fn charge(store: &mut Store<'_>, price: Price) -> wasmtime::Result<()> {
     let left = store.get_fuel()?;
-    match left.checked_sub(price) {
-        Some(rest) => store.set_fuel(rest),
-        None => {
-            store.set_fuel(0)?;
-            Err(Trap::OutOfFuel.into())
-        }
-    }
+    store.set_fuel(left.saturating_sub(price))?;
+    if left < price { Err(Trap::OutOfFuel.into()) } else { Ok(()) }
 }
 
 fn bytes(texts: &[&str]) -> Price {

@@ -145,6 +145,7 @@ fn arm(store: &mut Store<AgentState>) {
 }
 
 /// At each tick a running guest is cut off or lets the others have their turn.
+#[expect(clippy::needless_pass_by_value, reason = "the signature is wasmtime's")]
 fn at_tick(store: StoreContextMut<'_, AgentState>) -> wasmtime::Result<UpdateDeadline> {
     if Instant::now() >= store.data().deadline() {
         return Err(DeadlinePassed.into());

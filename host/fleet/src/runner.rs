@@ -53,6 +53,15 @@ pub(crate) struct Desk {
 }
 
 impl Desk {
+    /// Drops a message that waited past its expiry: who asked has stopped waiting.
+    fn drop_expired(&self, accepted: &Accepted) -> bool {
+        let expired = accepted.envelope().expires.is_some_and(|expires| expires < self.clock.now());
+        if expired {
+            self.party.counters.dropped.fetch_add(1, Ordering::Relaxed);
+        }
+        expired
+    }
+
     fn finish(&self, accepted: &Accepted, handled: Handled, began: Instant) {
         let counters = &self.party.counters;
         let micros = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
@@ -95,6 +104,9 @@ impl Runner for PerMessage {
     fn begin(self: Arc<Self>, accepted: Accepted) -> Work {
         Box::pin(async move {
             let (desk, began) = (&self.desk, Instant::now());
+            if desk.drop_expired(&accepted) {
+                return;
+            }
             let handled = without_panic(desk.program.handle_fresh(&desk.birth, accepted.envelope())).await;
             desk.finish(&accepted, handled, began);
         })
@@ -181,6 +193,9 @@ impl Runner for Residents {
         Box::pin(async move {
             let began = Instant::now();
             let _turn = self.turns.acquire().await.expect("never closed");
+            if self.desk.drop_expired(&accepted) {
+                return;
+            }
             let Some(mut resident) = self.take() else {
                 let detail = "no instance is up".to_owned();
                 let outcome = Outcome::Trapped { cause: TrapCause::Host, detail };

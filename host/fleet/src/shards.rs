@@ -233,7 +233,7 @@ impl<'a> Worker<'a> {
                 state.mailbox.wake(&call.tenant, slot as u64);
             }
         }
-        while let Some(turn) = state.mailbox.next() {
+        while let Some(turn) = state.mailbox.next_turn() {
             match turn {
                 Turn::Resume(slot) => return Next::Resume(usize::try_from(slot).expect("it was a usize")),
                 Turn::Deliver(address, accepted) => match state.runners.get(&address).cloned() {

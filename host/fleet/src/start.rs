@@ -18,7 +18,7 @@ use crate::agent::{Agent, Spec};
 use crate::fleet::{Fleet, Tenant};
 use crate::runner::{Desk, PerMessage, Residents};
 use crate::shards::{Runner, Shard, Work};
-use crate::{FleetError, Phase, Step};
+use crate::{FleetError, FleetParts, Phase, Step};
 
 /// How long a stop waits for messages that are being handled or wait.
 const DRAIN_MAX: Duration = Duration::from_secs(5);
@@ -160,7 +160,8 @@ impl Fleet {
     }
 
     fn desk(&self, tenant: &Tenant, agent: &Agent, spec: &Spec, Checked(program): Checked) -> Arc<Desk> {
-        let (manifest, parts) = (&spec.manifest, self.parts());
+        let manifest = &spec.manifest;
+        let FleetParts { courier, clock, base_url, .. } = self.parts();
         let version = manifest.agent.version.clone();
         let caller = Arc::new(Caller::born(agent.tenant.clone(), agent.id.clone(), version, self.next_incarnation()));
         let at_once = concurrency(spec);
@@ -174,20 +175,20 @@ impl Fleet {
         let birth = Birth {
             caller,
             name: manifest.agent.name.clone(),
-            calls: Arc::new(parts.courier.clone()),
+            calls: Arc::new(courier.clone()),
             limits: manifest.limits,
             tenant_memory: tenant.budgets.memory.clone(),
             settings: manifest.config.clone(),
-            registry_url: format!("{}/api/registry", parts.base_url),
-            clock: parts.clock.clone(),
+            registry_url: format!("{}/api/registry", base_url),
+            clock: clock.clone(),
         };
         Arc::new(Desk {
             program,
             birth: Arc::new(birth),
-            courier: parts.courier.clone(),
+            courier: courier.clone(),
             party: Arc::new(party),
             health: agent.health.clone(),
-            clock: parts.clock.clone(),
+            clock: clock.clone(),
             idle: Notify::new(),
             stopping: CancellationToken::new(),
         })

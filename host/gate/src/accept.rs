@@ -73,3 +73,6 @@ fn check_tenant(envelope: &Envelope, receiver: &Caller) -> Result<(), Refused> {
     }
     Err(Refused::ForeignTenant { sent_in: envelope.tenant.clone(), received_in: receiver.tenant().clone() })
 }
+
+#[cfg(test)]
+mod tests;

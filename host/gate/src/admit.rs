@@ -71,8 +71,9 @@ impl Gate {
         outgoing: Outgoing,
         stamp: Stamp<'_>,
     ) -> Result<Stamped, Denied> {
-        self.check_draft(&outgoing.draft)?;
+        check_words(&outgoing.draft)?;
         check_grant(caller, grants, &outgoing.target)?;
+        self.check_sizes(&outgoing.draft)?;
         let to = match outgoing.target {
             Target::Topic(topic) => Destination::Topic(topic),
             Target::Agent(agent) => Destination::Agent(agent),
@@ -93,8 +94,9 @@ impl Gate {
         let Some(token) = asked.reply_to.filter(|_| **request.receiver() == *caller) else {
             return Err(Denied::NoReplyExpected);
         };
-        draft.correlation_id = asked.correlation_id.clone();
-        self.check_draft(&draft)?;
+        draft.correlation_id.clone_from(&asked.correlation_id);
+        check_words(&draft)?;
+        self.check_sizes(&draft)?;
         let to = Destination::Reply { agent: asked.sender.clone(), token };
         self.stamp(caller, draft, Way { to, reply_to: None, expires: asked.expires }, stamp)
     }
@@ -126,33 +128,6 @@ impl Gate {
         }))
     }
 
-    fn check_draft(&self, draft: &Draft) -> Result<(), Denied> {
-        let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
-        let bounded =
-            |text: &str, len_max: usize, allowed: fn(u8) -> bool| text.len() <= len_max && text.bytes().all(allowed);
-        if draft.message_type.is_empty() || !bounded(&draft.message_type, TYPE_LEN_MAX, plain) {
-            return Err(Denied::MessageType);
-        }
-        if !bounded(&draft.content_type, CONTENT_TYPE_LEN_MAX, is_printable) {
-            return Err(Denied::ContentType);
-        }
-        if draft
-            .correlation_id
-            .as_ref()
-            .is_some_and(|id| id.is_empty() || !bounded(id, CORRELATION_ID_LEN_MAX, is_printable))
-        {
-            return Err(Denied::CorrelationId);
-        }
-        self.check_sizes(draft)?;
-        if !draft.headers.iter().all(is_good_header) {
-            return Err(Denied::Header);
-        }
-        if !draft.options.iter().all(is_known_option) {
-            return Err(Denied::UnknownOption);
-        }
-        Ok(())
-    }
-
     fn check_sizes(&self, draft: &Draft) -> Result<(), Denied> {
         let (len, len_max) = (draft.payload.len(), self.limits.payload_bytes_max);
         if len > len_max {
@@ -171,6 +146,33 @@ struct Way {
     to: Destination,
     reply_to: Option<ReplyToken>,
     expires: Option<Timestamp>,
+}
+
+/// The grammar of everything the sender wrote, whatever its size.
+fn check_words(draft: &Draft) -> Result<(), Denied> {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
+    let bounded =
+        |text: &str, len_max: usize, allowed: fn(u8) -> bool| text.len() <= len_max && text.bytes().all(allowed);
+    if draft.message_type.is_empty() || !bounded(&draft.message_type, TYPE_LEN_MAX, plain) {
+        return Err(Denied::MessageType);
+    }
+    if !bounded(&draft.content_type, CONTENT_TYPE_LEN_MAX, is_printable) {
+        return Err(Denied::ContentType);
+    }
+    if draft
+        .correlation_id
+        .as_ref()
+        .is_some_and(|id| id.is_empty() || !bounded(id, CORRELATION_ID_LEN_MAX, is_printable))
+    {
+        return Err(Denied::CorrelationId);
+    }
+    if !draft.headers.iter().all(is_good_header) {
+        return Err(Denied::Header);
+    }
+    if !draft.options.iter().all(is_known_option) {
+        return Err(Denied::UnknownOption);
+    }
+    Ok(())
 }
 
 fn check_grant(caller: &Caller, grants: &Grants, target: &Target) -> Result<(), Denied> {
@@ -204,3 +206,6 @@ fn is_good_header(header: &Header) -> bool {
 fn is_known_option(option: &Header) -> bool {
     option.name == "qos" && option.value == "at-most-once"
 }
+
+#[cfg(test)]
+mod tests;

@@ -7,6 +7,8 @@ mod accept;
 mod admit;
 mod denied;
 mod gate;
+#[cfg(test)]
+mod samples;
 mod witness;
 
 pub use accept::Receiver;

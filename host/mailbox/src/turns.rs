@@ -129,7 +129,7 @@ impl Mailbox {
     }
 
     /// The next thing to do, if there is any. The tenant that gets it goes to the end of the ring.
-    pub fn next(&mut self) -> Option<Turn> {
+    pub fn next_turn(&mut self) -> Option<Turn> {
         while let Some(index) = self.ring.pop_front() {
             if let Some(tenant) = self.tenants.get_mut(index as usize) {
                 tenant.in_ring = false;
@@ -210,3 +210,6 @@ impl Mailbox {
         index
     }
 }
+
+#[cfg(test)]
+mod tests;

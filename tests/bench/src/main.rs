@@ -1,2 +1,71 @@
-//! Benches.
-fn main() {}
+//! What the host costs, each figure beside a bare wasmtime loop in the same run.
+//!
+//! `docs/benchmarks.md` says how each figure is made and what it was. Judges nothing: it prints the figures and their floors, and
+//! people decide.
+
+mod artefact;
+mod bare;
+mod echo;
+mod harness;
+mod house;
+mod machine;
+mod memory;
+mod metric;
+mod report;
+mod solo;
+mod throughput;
+mod worker;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use crate::harness::Plan;
+use crate::metric::Metric;
+
+/// Measures the host beside bare wasmtime.
+#[derive(clap::Parser)]
+struct Args {
+    /// Write one JSON line per metric to this file
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// Run each metric once, in tiny batches: shows that it runs, gives no figure to rely on
+    #[arg(long)]
+    smoke: bool,
+    /// Measure only these, such as `M1,M2`
+    #[arg(long, value_name = "METRICS", value_delimiter = ',')]
+    only: Vec<String>,
+}
+
+/// The children of this program say on their first argument what they are for.
+fn main() -> ExitCode {
+    let mut words = std::env::args().skip(1);
+    let done = match words.next().as_deref() {
+        Some(house::COMPILE_VERB) => host_engine::compile_stdin().map_err(anyhow::Error::msg),
+        Some(memory::CHILD_VERB) => memory::run_child(words),
+        _ => measure(&Args::parse()),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            report::complain(&error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn measure(args: &Args) -> anyhow::Result<()> {
+    let plan = if args.smoke { Plan::smoke() } else { Plan::full() };
+    let wanted = |name: &str| args.only.is_empty() || args.only.iter().any(|only| only == name);
+    report::opening(&plan)?;
+    let mut metrics: Vec<Metric> = Vec::new();
+    for suite in [throughput::measure, artefact::measure, memory::measure] {
+        for metric in suite(&plan, &wanted)? {
+            report::row(&metric, &plan)?;
+            metrics.push(metric);
+        }
+    }
+    report::closing()?;
+    args.json.as_deref().map_or(Ok(()), |file| report::write_json(file, &metrics))
+}

@@ -1,1 +1,26 @@
-//! The tests' harness.
+//! The tests' harness: the real binary in a process of its own, spoken to as its users speak to it.
+//!
+//! Each test starts the host it needs on a free port and a data directory of its own, so that tests share nothing and any of them
+//! can stop, kill or damage its host. What a harness cannot do, it says by panicking: there is no test without it.
+#![expect(clippy::missing_panics_doc, reason = "a harness says what went wrong by panicking, everywhere")]
+
+mod api;
+pub mod bus;
+mod cli;
+pub mod gate;
+mod host;
+mod package;
+mod paths;
+mod process;
+mod template;
+mod wait;
+mod watch;
+
+pub use api::{Answer, Api};
+pub use cli::Ran;
+pub use host::{Host, Setup};
+pub use package::Package;
+pub use paths::{canary, repo};
+pub use process::Ended;
+pub use wait::eventually;
+pub use watch::{Seen, Watch};

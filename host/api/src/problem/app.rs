@@ -10,7 +10,7 @@ use super::Facts;
 
 /// What is unknown and what is another tenant's read the same, word for word.
 const NOT_FOUND: &str =
-    "no such tenant, or nothing of this name in it: GET /api/tenants and GET /api/agents?tenant= list what there is";
+    "no such tenant, or nothing of this name in it, or it is not running: list the tenants and the tenant's agents";
 /// A failure of ours is told in the log, not to the caller.
 const FAILED: &str = "the host failed at this, and nothing else is wrong: its log says why";
 

@@ -1,0 +1,216 @@
+//! Our side: a whole house as `host/server` wires it, with a store in a folder of its own, and agents deployed from `examples/echo`.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, ensure};
+use host_bus::{Bus, EmbeddedBus};
+use host_component::Digest;
+use host_courier::{Courier, CourierParts, LogBook, Party};
+use host_engine::{CompilerSettings, Engine, EngineSettings};
+use host_fleet::{Deploy, Fleet, FleetParts, RandomIds, Shards, SystemClock};
+use host_gate::{Gate, MessageLimits};
+use host_model::{AgentId, Clock, Draft, TenantId};
+use host_quota::TenantLimits;
+use host_registry::Registry;
+use host_store::{ComponentFiles, DataDir, Sqlite};
+use tempfile::TempDir;
+use tokio::runtime::Runtime;
+
+use crate::echo::{self, Mode};
+use crate::harness::Batch;
+
+/// What the compiling child of this program is called with.
+pub(crate) const COMPILE_VERB: &str = "compile-component";
+/// The key of the artefacts. Nobody else can write them: they lie in a temporary folder.
+const KEY: [u8; 32] = [7; 32];
+/// How long a batch may take before it is a failure.
+const BATCH_MAX: Duration = Duration::from_secs(60);
+/// How often the counters are looked at. A batch seems longer by up to that, and ours alone.
+const LOOK: Duration = Duration::from_micros(50);
+
+/// A running host without its API.
+pub(crate) struct House {
+    pub(crate) fleet: Fleet,
+    /// A tenant for each shard, in the shards' order.
+    pub(crate) tenants: Vec<TenantId>,
+    pub(crate) digest: Digest,
+    pub(crate) component: Vec<u8>,
+    pub(crate) runtime: Runtime,
+    hop_max: u16,
+    _data: TempDir,
+}
+
+/// An agent that is subscribed to what it publishes. One message keeps it going until the hop limit ends the chain, with no
+/// thread outside taking part: each message is admitted, routed, accepted, queued and handled on the agent's shard.
+pub(crate) struct Chain<'a> {
+    house: &'a House,
+    operator: Arc<Party>,
+    agent: AgentId,
+    usual: Duration,
+}
+
+impl House {
+    /// A house with this many shards, and one tenant on each.
+    pub(crate) fn open(shards: usize, artefacts: &Path, hop_max: u16) -> anyhow::Result<Self> {
+        let runtime = Runtime::new()?;
+        let data = TempDir::new()?;
+        let component = echo::component()?;
+        let digest = Digest::of(&component);
+        let shards_of = Shards::start(shards, runtime.handle())?;
+        let tenants = tenants(&shards_of, shards)?;
+        let fleet = runtime.block_on(async {
+            let fleet = Fleet::load(parts(data.path(), artefacts, hop_max).await?, shards_of).await?;
+            fleet.parts().components.save(&digest, &component).await?;
+            for tenant in &tenants {
+                fleet.create_tenant(tenant.clone(), tenant.to_string()).await?;
+            }
+            anyhow::Ok(fleet)
+        })?;
+        Ok(Self { fleet, tenants, digest, component, runtime, hop_max, _data: data })
+    }
+
+    /// Deploys an echo, running and ready.
+    pub(crate) fn deploy(&self, tenant: &TenantId, id: &str, mode: Mode, chained: bool) -> anyhow::Result<()> {
+        let deploy = Deploy { manifest: echo::manifest(id, mode, chained), digest: self.digest, start: true };
+        self.runtime.block_on(self.fleet.deploy(tenant, deploy))?;
+        Ok(())
+    }
+
+    /// A chain in the tenant of one shard.
+    pub(crate) fn chain(&self, shard: usize, mode: Mode) -> anyhow::Result<Chain<'_>> {
+        let tenant = self.tenants.get(shard).context("there is no such shard")?;
+        let id = if mode == Mode::PerMessage { "fresh" } else { "resident" };
+        self.deploy(tenant, id, mode, true)?;
+        let operator = self.fleet.operator(tenant)?;
+        Ok(Chain { house: self, operator, agent: id.parse()?, usual: Duration::ZERO })
+    }
+
+    /// Messages an agent has handled, well or not.
+    pub(crate) fn ended(&self, tenant: &TenantId, agent: &AgentId) -> anyhow::Result<u64> {
+        let counters = self.fleet.status(tenant, agent)?.counters;
+        Ok(counters.handled + counters.failed)
+    }
+}
+
+impl Chain<'_> {
+    /// One batch on each of these chains at once, from `seeds` messages each: from the first message sent to the last one handled.
+    pub(crate) fn batch(chains: &mut [&mut Self], seeds: u64) -> anyhow::Result<Batch> {
+        let targets = chains.iter().map(|chain| chain.target(seeds)).collect::<anyhow::Result<Vec<_>>>()?;
+        let began = Instant::now();
+        for chain in chains.iter() {
+            chain.seed(seeds)?;
+        }
+        let usual = chains.iter().map(|chain| chain.usual).max().unwrap_or_default();
+        // To look costs the shard a lock: not before it can be done.
+        thread::sleep(usual.mul_f64(0.7));
+        for (chain, target) in chains.iter().zip(targets) {
+            chain.wait(target, began)?;
+        }
+        let took = began.elapsed();
+        let done = chains.iter().map(|chain| seeds * chain.links()).sum();
+        chains.iter_mut().for_each(|chain| chain.usual = took);
+        Ok(Batch { done, took })
+    }
+
+    /// Messages that come of one seed, itself included.
+    fn links(&self) -> u64 {
+        u64::from(self.house.hop_max) + 1
+    }
+
+    fn target(&self, seeds: u64) -> anyhow::Result<u64> {
+        Ok(self.ended()? + seeds * self.links())
+    }
+
+    fn ended(&self) -> anyhow::Result<u64> {
+        self.house.ended(self.operator.caller.tenant(), &self.agent)
+    }
+
+    fn seed(&self, seeds: u64) -> anyhow::Result<()> {
+        let courier = &self.house.fleet.parts().courier;
+        for _ in 0..seeds {
+            // To this agent alone: its tenant may have other chains, which must stay silent.
+            courier.send(&self.operator, self.agent.as_str(), draft(), None).map_err(|refusal| refused(&refusal))?;
+        }
+        Ok(())
+    }
+
+    fn wait(&self, target: u64, began: Instant) -> anyhow::Result<()> {
+        loop {
+            let ended = self.ended()?;
+            if ended >= target {
+                return Ok(());
+            }
+            ensure!(began.elapsed() < BATCH_MAX, "{} of {target} messages handled: the chain broke", ended);
+            thread::sleep(LOOK);
+        }
+    }
+}
+
+/// What is sent in every arm.
+pub(crate) fn draft() -> Draft {
+    Draft {
+        message_type: echo::MESSAGE_TYPE.to_owned(),
+        content_type: echo::CONTENT_TYPE.to_owned(),
+        payload: echo::payload(),
+        correlation_id: None,
+        headers: Vec::new(),
+        options: Vec::new(),
+    }
+}
+
+/// A refusal as an error of this program.
+pub(crate) fn refused(refusal: &impl std::fmt::Debug) -> anyhow::Error {
+    anyhow::anyhow!("a message was refused: {refusal:?}")
+}
+
+/// The engine as `host/server` sets it up, compiling in a child of this program.
+pub(crate) fn engine(artefacts: &Path) -> anyhow::Result<Engine> {
+    let compiler = CompilerSettings::this_program(&[COMPILE_VERB])?;
+    Ok(Engine::new(EngineSettings::default(), compiler, artefacts, &KEY)?)
+}
+
+async fn parts(data: &Path, artefacts: &Path, hop_max: u16) -> anyhow::Result<FleetParts> {
+    let data = DataDir::open(data.join("data"))?;
+    let sqlite = Arc::new(Sqlite::open(&data).await?);
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    let bus: Arc<dyn Bus> = Arc::new(EmbeddedBus::new());
+    let registry = Arc::new(Registry::new());
+    let courier = Courier::new(CourierParts {
+        gate: Gate::new(MessageLimits { hop_max, ..MessageLimits::default() }),
+        bus: bus.clone(),
+        registry: registry.clone(),
+        logs: Arc::new(LogBook::new(clock.clone())),
+        ids: Arc::new(RandomIds::new()?),
+        started: clock.now(),
+        clock: clock.clone(),
+    });
+    Ok(FleetParts {
+        repository: sqlite.clone(),
+        components: Arc::new(ComponentFiles::open(&data)?),
+        cards: sqlite,
+        engine: Arc::new(engine(artefacts)?),
+        bus,
+        courier,
+        registry,
+        clock,
+        // Room for every instance of M12 in one tenant.
+        tenant_limits: TenantLimits { memory_bytes_max: 64 << 30, ..TenantLimits::default() },
+        base_url: "http://127.0.0.1:1".to_owned(),
+    })
+}
+
+/// The first ids whose homes are the shards in their order.
+fn tenants(shards: &Shards, count: usize) -> anyhow::Result<Vec<TenantId>> {
+    let mut found: Vec<TenantId> = Vec::new();
+    for number in 0..1000 {
+        let tenant: TenantId = format!("tenant-{number}").parse()?;
+        if found.len() < count && found.iter().all(|other| !Arc::ptr_eq(shards.home(other), shards.home(&tenant))) {
+            found.push(tenant);
+        }
+    }
+    ensure!(found.len() == count, "no tenants for {count} shards");
+    Ok(found)
+}

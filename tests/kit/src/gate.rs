@@ -1,0 +1,159 @@
+//! Callers and messages made at the real gate, for tests of the rooms behind it: a time that stands still, ids that count.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use host_gate::{Accepted, Delivery, Gate, MessageLimits, Outgoing, Receiver, Stamp, Stamped};
+use host_model::{
+    Caller, Clock, Draft, Envelope, Grants, Ids, Incarnation, MessageId, Producer, ReplyToken, SendGrant, Target,
+    Timestamp,
+};
+
+/// When a [`FixedClock`] starts.
+pub const NOW: Timestamp = Timestamp::from_millis(1_700_000_000_000);
+
+/// A clock that stands still until it is moved.
+pub struct FixedClock(AtomicU64);
+
+impl FixedClock {
+    /// Stands at [`NOW`].
+    pub fn new() -> Self {
+        Self(AtomicU64::new(NOW.as_millis()))
+    }
+
+    /// Moves on.
+    pub fn advance_ms(&self, millis: u64) {
+        self.0.fetch_add(millis, Ordering::Relaxed);
+    }
+}
+
+impl Default for FixedClock {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Clock for FixedClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_millis(self.0.load(Ordering::Relaxed))
+    }
+
+    fn uptime_millis(&self) -> u64 {
+        self.0.load(Ordering::Relaxed) - NOW.as_millis()
+    }
+}
+
+/// Ids and secrets that count from 1, each on its own.
+#[derive(Default)]
+pub struct CountedIds {
+    ids: AtomicU64,
+    secrets: AtomicU64,
+}
+
+impl Ids for CountedIds {
+    fn message_id(&self, _now: Timestamp) -> MessageId {
+        let number = self.ids.fetch_add(1, Ordering::Relaxed) + 1;
+        format!("00000000-0000-7000-8000-{number:012x}").parse().expect("the form of a UUID")
+    }
+
+    fn secret(&self) -> u128 {
+        u128::from(self.secrets.fetch_add(1, Ordering::Relaxed) + 1)
+    }
+}
+
+/// A caller that no other birth of this test has made.
+pub fn born(tenant: &str, agent: &str) -> Arc<Caller> {
+    static BIRTHS: AtomicU64 = AtomicU64::new(1);
+    let incarnation = Incarnation(BIRTHS.fetch_add(1, Ordering::Relaxed));
+    let tenant = tenant.parse().expect("a tenant id");
+    Arc::new(Caller::born(tenant, agent.parse().expect("an agent id"), "1.0.0".to_owned(), incarnation))
+}
+
+/// A draft with text as its body.
+pub fn draft(body: &str) -> Draft {
+    Draft {
+        message_type: "said".to_owned(),
+        content_type: "text/plain".to_owned(),
+        payload: body.into(),
+        correlation_id: None,
+        headers: Vec::new(),
+        options: Vec::new(),
+    }
+}
+
+/// The body as text.
+pub fn body(envelope: &Envelope) -> String {
+    String::from_utf8_lossy(&envelope.payload).into_owned()
+}
+
+/// Grants to publish everywhere, to send to anybody, to find peers, and to receive from these topics.
+pub fn grants(subscribe: &[&str]) -> Grants {
+    let patterns = |raw: &[&str]| raw.iter().map(|raw| raw.parse().expect("a pattern")).collect();
+    Grants { publish: patterns(&[">"]), subscribe: patterns(subscribe), send: SendGrant::Any, discover: true }
+}
+
+/// One that may send everything, at a gate of its own.
+pub struct Sender {
+    /// Who it is.
+    pub caller: Arc<Caller>,
+    gate: Gate,
+    ids: CountedIds,
+    seq: AtomicU64,
+}
+
+impl Sender {
+    /// The agent `sender` of a tenant.
+    pub fn in_tenant(tenant: &str) -> Self {
+        Self::of(born(tenant, "sender"))
+    }
+
+    /// A caller as a sender.
+    pub fn of(caller: Arc<Caller>) -> Self {
+        Self { caller, gate: Gate::new(MessageLimits::default()), ids: CountedIds::default(), seq: AtomicU64::new(0) }
+    }
+
+    /// A message on a topic.
+    pub fn on_topic(&self, raw: &str, body: &str) -> Stamped {
+        self.admit(Target::Topic(raw.parse().expect("a topic")), body, None)
+    }
+
+    /// A message to an agent.
+    pub fn to_agent(&self, raw: &str, body: &str) -> Stamped {
+        self.admit(Target::Agent(raw.parse().expect("an agent id")), body, None)
+    }
+
+    /// A request to an agent, whose answer is awaited under a token.
+    pub fn ask(&self, raw: &str, body: &str, token: ReplyToken) -> Stamped {
+        self.admit(Target::Agent(raw.parse().expect("an agent id")), body, Some(token))
+    }
+
+    /// This sender's answer to a request that was accepted for it.
+    pub fn answer(&self, request: &Accepted, body: &str) -> Stamped {
+        let answer = self.gate.admit_reply(&self.caller, request, draft(body), self.stamp());
+        answer.expect("the request was accepted for this caller")
+    }
+
+    fn admit(&self, target: Target, body: &str, reply_to: Option<ReplyToken>) -> Stamped {
+        let outgoing = Outgoing { target, draft: draft(body), reply_to, expires: None };
+        self.gate.admit(&self.caller, &grants(&[]), outgoing, self.stamp()).expect("it may send everything")
+    }
+
+    fn stamp(&self) -> Stamp<'_> {
+        let producer = Producer::new(NOW, self.caller.incarnation());
+        Stamp { now: NOW, ids: &self.ids, producer, seq: &self.seq, cause: None }
+    }
+}
+
+/// Takes a message in as an agent that may receive from all topics.
+pub fn accept(receiver: &Arc<Caller>, stamped: Stamped) -> Accepted {
+    let grants = grants(&[">"]);
+    let receiver = Receiver::Agent { caller: receiver, grants: &grants };
+    let accepted = Gate::new(MessageLimits::default()).accept(Delivery::Local(Arc::new(stamped)), receiver, NOW);
+    accepted.expect("a message of the receiver's own tenant, to it or to a topic")
+}
+
+/// A message from `sender` that was accepted for this receiver.
+pub fn accepted(receiver: &Arc<Caller>, body: &str) -> Accepted {
+    let sender = Sender::in_tenant(receiver.tenant().as_str());
+    accept(receiver, sender.to_agent(receiver.agent().as_str(), body))
+}

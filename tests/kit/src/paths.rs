@@ -1,0 +1,43 @@
+//! Where things lie: the binary beside this very test, the repository, the components.
+
+use std::env;
+use std::fs::File;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+/// The root of the repository.
+pub fn repo() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().expect("the repository that this was built in")
+}
+
+/// `bailiwick`, found beside the test that runs, wherever cargo was told to build (`CARGO_TARGET_DIR`).
+pub(crate) fn binary() -> PathBuf {
+    let binary = profile_dir().join("bailiwick");
+    assert!(binary.exists(), "there is no {}: run `cargo build --workspace` first", binary.display());
+    binary
+}
+
+/// A folder for what outlives one test, beside the binary.
+pub(crate) fn scratch() -> PathBuf {
+    profile_dir().join("tests-kit")
+}
+
+/// The bytes of a file of this repository that `cargo xtask guests` makes, or that lies in it.
+pub(crate) fn read(path: &Path) -> Vec<u8> {
+    std::fs::read(path).unwrap_or_else(|error| {
+        unreachable!("cannot read {} ({error}): run `cargo xtask guests` first", path.display())
+    })
+}
+
+/// A word that stands nowhere else: 128 random bits in hexadecimal.
+pub fn canary() -> String {
+    let mut bytes = [0_u8; 16];
+    File::open("/dev/urandom").and_then(|mut random| random.read_exact(&mut bytes)).expect("the kernel's random bytes");
+    bytes.iter().fold("canary".to_owned(), |word, byte| format!("{word}{byte:02x}"))
+}
+
+/// A test lies in `PROFILE/deps`.
+fn profile_dir() -> PathBuf {
+    let test = env::current_exe().expect("the path of this test");
+    test.ancestors().nth(2).expect("cargo runs a test from PROFILE/deps").to_owned()
+}
