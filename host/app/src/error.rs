@@ -120,6 +120,7 @@ fn fleet_category(error: &FleetError) -> Category {
         FleetError::NoTenant(_) | FleetError::NoAgent(_) => Category::NotFound,
         FleetError::Manifest(_) | FleetError::Component(_) => Category::Invalid,
         FleetError::NoComponent(_) | FleetError::Taken(_) | FleetError::NotRunning(_) => Category::Conflict,
+        FleetError::Engine(error) if error.is_host_fault() => Category::Internal,
         FleetError::Objections(_)
         | FleetError::Engine(_)
         | FleetError::DidNotStart(_)

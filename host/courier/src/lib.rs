@@ -10,6 +10,8 @@ mod messaging;
 mod party;
 mod refusal;
 mod replies;
+#[cfg(test)]
+mod samples;
 mod watch;
 
 pub use courier::{Courier, CourierParts};

@@ -208,3 +208,6 @@ fn emit(caller: &Caller, record: &LogRecord) {
         LogLevel::Error => line!(error),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -108,6 +108,14 @@ impl Courier {
         }
     }
 
+    /// Ends a delivery that nobody will handle: its receiver stops.
+    pub fn drop_waiting(&self, party: &Party, accepted: &Accepted) {
+        count(&party.counters.dropped);
+        if let Some(token) = accepted.envelope().reply_to {
+            self.replies().give_up(token, "stopping");
+        }
+    }
+
     fn reply(&self, party: &Party, request: &Accepted, draft: Draft, token: ReplyToken) {
         let stamp = self.stamp(party, Some(request.envelope().as_cause()));
         match self.parts().gate.admit_reply(&party.caller, request, draft, stamp) {
@@ -148,3 +156,6 @@ impl Courier {
 fn check_deadlock(party: &Party, agent: &AgentId) -> Result<(), Refusal> {
     if party.single_store && agent == party.caller.agent() { Err(of_denied(&Denied::WouldDeadlock)) } else { Ok(()) }
 }
+
+#[cfg(test)]
+mod tests;

@@ -77,3 +77,6 @@ impl Drop for Open {
         self.replies.waiting.lock().remove(&self.token);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -80,3 +80,6 @@ impl Inbound for Watcher {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -50,6 +50,13 @@ pub enum EngineError {
     NoInbox,
 }
 
+impl EngineError {
+    /// Whether the machine or the host is at fault, and not the component.
+    pub fn is_host_fault(&self) -> bool {
+        matches!(self, Self::Setup(_) | Self::Ticker(_) | Self::Artifact { .. } | Self::Compiler(_))
+    }
+}
+
 /// A component, and what it was granted.
 type ProgramKey = (Digest, Vec<Capability>);
 

@@ -1,6 +1,7 @@
 //! The host functions, a row each: charge, convert, ask, charge, convert.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use host_calls::{
     Answer, CALL_BASE, HostCall, HostReply, LogLine, LogSource, Price, Refusal, price_of_call, price_of_reply,
@@ -139,8 +140,9 @@ async fn ask(mut store: Store<'_>, call: HostCall) -> wasmtime::Result<Result<Ho
     Ok(reply)
 }
 
-/// Takes fuel for host work from the budget that guest instructions spend too.
+/// Takes fuel for host work, and for what was written to stdio meanwhile, from the budget that guest instructions spend too.
 pub(crate) fn charge(store: &mut Store<'_>, price: Price) -> wasmtime::Result<()> {
+    let price = price.saturating_add(store.data().stdio_debt.swap(0, Ordering::Relaxed));
     let left = store.get_fuel()?;
     store.set_fuel(left.saturating_sub(price))?;
     if left < price { Err(Trap::OutOfFuel.into()) } else { Ok(()) }

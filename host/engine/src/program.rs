@@ -6,12 +6,12 @@ use std::time::Instant;
 
 use host_calls::{Price, ROUTED_BASE};
 use host_component::Capability;
-use host_model::{Draft, Envelope, Outcome};
+use host_model::{Envelope, Outcome};
 use wasmtime::component::{Component, InstancePre};
 use wasmtime::{AsContextMut as _, Store, StoreContextMut, UpdateDeadline};
 
 use crate::bindings::v0_1::{self, Texts, inbox, lifecycle};
-use crate::bounded::{Bounded, DeadlinePassed};
+use crate::bounded::{DeadlinePassed, bounded};
 use crate::cutoff::{self, CutOff};
 use crate::state::{AgentState, Birth, Run};
 use crate::{Engine, EngineError};
@@ -50,7 +50,7 @@ impl Program {
     pub async fn handle_fresh(&self, birth: &Arc<Birth>, envelope: &Envelope) -> Handled {
         let run = run_of(birth, Some(envelope));
         let mut store = self.store(birth, run);
-        let result = Bounded::new(run.deadline, async {
+        let result = bounded(run.deadline, async {
             let instance = self.pre.instantiate_async(&mut store).await?;
             let guest = self.inbox.load(&mut store, &instance)?;
             guest.call_handle(&mut store, Texts::of(envelope).message()).await
@@ -63,7 +63,7 @@ impl Program {
     pub async fn start(&self, birth: &Arc<Birth>) -> Result<Resident, CutOff> {
         let run = run_of(birth, None);
         let mut store = self.store(birth, run);
-        let result = Bounded::new(run.deadline, async {
+        let result = bounded(run.deadline, async {
             let instance = self.pre.instantiate_async(&mut store).await?;
             let inbox = self.inbox.load(&mut store, &instance)?;
             let lifecycle = self.lifecycle.as_ref().map(|indices| indices.load(&mut store, &instance)).transpose()?;
@@ -101,7 +101,7 @@ impl Resident {
     pub async fn handle(&mut self, envelope: &Envelope) -> Handled {
         let run = self.begin(Some(envelope));
         let texts = Texts::of(envelope);
-        let result = Bounded::new(run.deadline, self.inbox.call_handle(&mut self.store, texts.message())).await;
+        let result = bounded(run.deadline, self.inbox.call_handle(&mut self.store, texts.message())).await;
         settle(&mut self.store, result)
     }
 
@@ -109,7 +109,7 @@ impl Resident {
     pub async fn stop(&mut self) -> Result<(), CutOff> {
         let run = self.begin(None);
         let Some(guest) = &self.lifecycle else { return Ok(()) };
-        let result = Bounded::new(run.deadline, guest.call_stop(&mut self.store)).await;
+        let result = bounded(run.deadline, guest.call_stop(&mut self.store)).await;
         cutoff::judge(&self.store, result)?.map_err(|reason| CutOff::refused(&reason))
     }
 
@@ -117,7 +117,7 @@ impl Resident {
     pub async fn command(&mut self, name: &str, data: &str) -> Option<Result<Result<String, String>, CutOff>> {
         let run = self.begin(None);
         let guest = self.lifecycle.as_ref()?;
-        let result = Bounded::new(run.deadline, guest.call_command(&mut self.store, name, data)).await;
+        let result = bounded(run.deadline, guest.call_command(&mut self.store, name, data)).await;
         Some(cutoff::judge(&self.store, result))
     }
 
@@ -145,8 +145,8 @@ fn arm(store: &mut Store<AgentState>) {
 }
 
 /// At each tick a running guest is cut off or lets the others have their turn.
-#[expect(clippy::needless_pass_by_value, reason = "the signature is wasmtime's")]
-fn at_tick(store: StoreContextMut<'_, AgentState>) -> wasmtime::Result<UpdateDeadline> {
+fn at_tick(mut store: StoreContextMut<'_, AgentState>) -> wasmtime::Result<UpdateDeadline> {
+    crate::host::charge(&mut store, 0)?;
     if Instant::now() >= store.data().deadline() {
         return Err(DeadlinePassed.into());
     }
@@ -155,22 +155,20 @@ fn at_tick(store: StoreContextMut<'_, AgentState>) -> wasmtime::Result<UpdateDea
 
 /// How a run of `handle` ended. The answer's bytes are host work too, charged before anybody routes it.
 fn settle(store: &mut Store<AgentState>, result: Result<wasmtime::Result<Returned>, DeadlinePassed>) -> Handled {
-    let outcome = match cutoff::judge(store, result).map(v0_1::outcome) {
-        Ok(Outcome::Done(Some(draft))) => {
-            match crate::host::charge(&mut store.as_context_mut(), price_of_answer(&draft)) {
-                Ok(()) => Outcome::Done(Some(draft)),
-                Err(error) => CutOff::of(store, &error).into(),
-            }
-        }
-        Ok(outcome) => outcome,
-        Err(cut_off) => cut_off.into(),
-    };
+    let judged = cutoff::judge(store, result).map(v0_1::outcome).and_then(|outcome| {
+        let charged = crate::host::charge(&mut store.as_context_mut(), price_of_answer(&outcome));
+        charged.map(|()| outcome).map_err(|error| CutOff::of(store, &error))
+    });
+    let outcome = judged.unwrap_or_else(Outcome::from);
     let left = store.get_fuel().expect("fuel is on: settings.rs");
     Handled { outcome, fuel_used: store.data().birth().limits.fuel_per_message.saturating_sub(left) }
 }
 
 type Returned = Result<Option<v0_1::wit::Draft>, v0_1::wit::Failure>;
 
-fn price_of_answer(draft: &Draft) -> Price {
-    ROUTED_BASE + draft.payload.len() as Price
+fn price_of_answer(outcome: &Outcome) -> Price {
+    match outcome {
+        Outcome::Done(Some(draft)) => ROUTED_BASE + draft.payload.len() as Price,
+        _ => 0,
+    }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Instant;
 
 use host_calls::{CallId, Context, HostCalls};
@@ -50,6 +51,8 @@ pub(crate) struct AgentState {
     pub(crate) memory: MemoryMeter,
     run: Run,
     calls_made: u32,
+    /// The price of what was written to stdout and stderr since fuel was last charged: a stream cannot reach the store's fuel.
+    pub(crate) stdio_debt: Arc<AtomicU64>,
 }
 
 impl AgentState {
@@ -57,7 +60,7 @@ impl AgentState {
         let mut table = ResourceTable::new();
         table.set_max_capacity(crate::settings::RESOURCES_MAX);
         let memory = MemoryMeter::new(birth.limits.memory_bytes_max, birth.tenant_memory.clone());
-        Self { birth, wasi: None, table, memory, run, calls_made: 0 }
+        Self { birth, wasi: None, table, memory, run, calls_made: 0, stdio_debt: Arc::default() }
     }
 
     /// The next run of a resident instance.
@@ -88,8 +91,8 @@ impl AgentState {
 
 impl WasiView for AgentState {
     fn ctx(&mut self) -> WasiCtxView<'_> {
-        let birth = &self.birth;
-        WasiCtxView { ctx: self.wasi.get_or_insert_with(|| crate::wasi::context(birth)), table: &mut self.table }
+        let (birth, debt) = (&self.birth, &self.stdio_debt);
+        WasiCtxView { ctx: self.wasi.get_or_insert_with(|| crate::wasi::context(birth, debt)), table: &mut self.table }
     }
 }
 

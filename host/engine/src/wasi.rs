@@ -1,9 +1,10 @@
 //! The base that language runtimes import, and nothing more: no files, no sockets, no secrets, a coarse clock.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use host_calls::{CallId, Context, HostCall, LogLevel, LogLine, LogSource};
+use host_calls::{CallId, Context, HostCall, LogLevel, LogLine, LogSource, price_of_call};
 use host_model::Clock;
 use wasmtime::component::{HasData, Linker, ResourceTable};
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream, WasiCli, WasiCliView as _};
@@ -59,8 +60,8 @@ fn link_cli(linker: &mut Linker<AgentState>) -> wasmtime::Result<()> {
 }
 
 /// An empty context but for the environment that `interfaces.md` promises, and stdio that ends in the agent's log.
-pub(crate) fn context(birth: &Arc<Birth>) -> WasiCtx {
-    let stdio = |source| GuestStdio { birth: birth.clone(), source };
+pub(crate) fn context(birth: &Arc<Birth>, debt: &Arc<AtomicU64>) -> WasiCtx {
+    let stdio = |source| GuestStdio { birth: birth.clone(), debt: debt.clone(), source };
     WasiCtx::builder()
         .envs(&environment(birth))
         .stdout(stdio(LogSource::Stdout))
@@ -116,6 +117,7 @@ impl HostMonotonicClock for CoarseClock {
 /// Standard output and error: each line becomes a record in the agent's log.
 struct GuestStdio {
     birth: Arc<Birth>,
+    debt: Arc<AtomicU64>,
     source: LogSource,
 }
 
@@ -132,12 +134,13 @@ impl StdoutStream for GuestStdio {
     }
 
     fn p2_stream(&self) -> Box<dyn OutputStream> {
-        Box::new(LineLog { birth: self.birth.clone(), source: self.source, line: Vec::new() })
+        Box::new(LineLog { birth: self.birth.clone(), debt: self.debt.clone(), source: self.source, line: Vec::new() })
     }
 }
 
 struct LineLog {
     birth: Arc<Birth>,
+    debt: Arc<AtomicU64>,
     source: LogSource,
     line: Vec<u8>,
 }
@@ -154,9 +157,11 @@ impl LineLog {
             fields: Vec::new(),
         };
         self.line.clear();
+        let call = HostCall::Log(line);
+        self.debt.fetch_add(price_of_call(&call), Ordering::Relaxed);
         let context = Context { id: CallId { run: 0, ordinal: 0 }, remaining: Duration::ZERO, cause: None };
         // A log line that is refused is counted where logs are kept; there is nobody here to tell.
-        let _ = self.birth.calls.call(&self.birth.caller, context, HostCall::Log(line));
+        let _ = self.birth.calls.call(&self.birth.caller, context, call);
     }
 }
 

@@ -230,6 +230,7 @@ impl Fleet {
     pub async fn start(&self, tenant: &TenantId, agent: &AgentId) -> Result<AgentStatus, FleetError> {
         let (tenant, agent) = self.find(tenant, agent)?;
         let mut running = agent.running.lock().await;
+        tenant.still_has(&agent)?;
         if running.is_none() {
             self.want(&agent, Desired::Running).await?;
             *running = Some(self.start_stopped(&tenant, &agent).await?);
@@ -240,8 +241,9 @@ impl Fleet {
 
     /// Stops a running agent; stopping one that does not run is no error.
     pub async fn stop(&self, tenant: &TenantId, agent: &AgentId) -> Result<AgentStatus, FleetError> {
-        let (_, agent) = self.find(tenant, agent)?;
+        let (tenant, agent) = self.find(tenant, agent)?;
         let mut running = agent.running.lock().await;
+        tenant.still_has(&agent)?;
         self.want(&agent, Desired::Stopped).await?;
         match running.take() {
             Some(running) => self.take_down(&agent, running).await,
@@ -255,6 +257,7 @@ impl Fleet {
     pub async fn restart(&self, tenant: &TenantId, agent: &AgentId) -> Result<AgentStatus, FleetError> {
         let (tenant, agent) = self.find(tenant, agent)?;
         let mut running = agent.running.lock().await;
+        tenant.still_has(&agent)?;
         self.want(&agent, Desired::Running).await?;
         if let Some(running) = running.take() {
             self.take_down(&agent, running).await;
@@ -268,6 +271,7 @@ impl Fleet {
     pub async fn delete(&self, tenant: &TenantId, agent: &AgentId) -> Result<(), FleetError> {
         let (tenant, agent) = self.find(tenant, agent)?;
         let mut running = agent.running.lock().await;
+        tenant.still_has(&agent)?;
         if let Some(running) = running.take() {
             self.take_down(&agent, running).await;
         }
@@ -355,6 +359,7 @@ impl Fleet {
     ) -> Result<AgentStatus, FleetError> {
         let before = agent.spec();
         let mut running = agent.running.lock().await;
+        tenant.still_has(agent)?;
         let was_up = running.is_some();
         if let Some(old) = running.take() {
             self.take_down(agent, old).await;
@@ -453,6 +458,13 @@ impl Fleet {
 }
 
 impl Tenant {
+    /// Said again once the agent's lock is held: it may have been deleted while somebody waited for it.
+    fn still_has(&self, agent: &Agent) -> Result<(), FleetError> {
+        let same = |found: &Arc<Agent>| std::ptr::eq(Arc::as_ptr(found), agent);
+        let found = self.agents.read().get(&agent.id).is_some_and(same);
+        if found { Ok(()) } else { Err(FleetError::NoAgent(agent.id.clone())) }
+    }
+
     fn add(&self, agent: Arc<Agent>) -> Arc<Agent> {
         self.agents.write().insert(agent.id.clone(), agent.clone());
         agent

@@ -52,26 +52,53 @@ pub(crate) struct Desk {
     pub(crate) stopping: CancellationToken,
 }
 
-impl Desk {
-    /// Drops a message that waited past its expiry: who asked has stopped waiting.
-    fn drop_expired(&self, accepted: &Accepted) -> bool {
-        let expired = accepted.envelope().expires.is_some_and(|expires| expires < self.clock.now());
-        if expired {
-            self.party.counters.dropped.fetch_add(1, Ordering::Relaxed);
+/// A message that somebody has begun to handle. However that ends, whoever asked is told: dropping it says that the host gave up.
+struct InHand<'a> {
+    desk: &'a Desk,
+    accepted: Accepted,
+    began: Instant,
+    finished: bool,
+}
+
+impl<'a> InHand<'a> {
+    /// `None` if the message waited past its expiry: who asked has stopped waiting.
+    fn begin(desk: &'a Desk, accepted: Accepted, began: Instant) -> Option<Self> {
+        if accepted.envelope().expires.is_some_and(|expires| expires < desk.clock.now()) {
+            desk.party.counters.dropped.fetch_add(1, Ordering::Relaxed);
+            return None;
         }
-        expired
+        Some(Self { desk, accepted, began, finished: false })
     }
 
-    fn finish(&self, accepted: &Accepted, handled: Handled, began: Instant) {
-        let counters = &self.party.counters;
-        let micros = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
+    fn finish(mut self, handled: Handled) {
+        self.end(handled);
+    }
+
+    fn end(&mut self, handled: Handled) {
+        self.finished = true;
+        let counters = &self.desk.party.counters;
+        let micros = u64::try_from(self.began.elapsed().as_micros()).unwrap_or(u64::MAX);
         counters.fuel_total.fetch_add(handled.fuel_used, Ordering::Relaxed);
         counters.handle_micros_total.fetch_add(micros, Ordering::Relaxed);
-        self.note(accepted, &handled.outcome);
-        self.courier.settle(&self.party, accepted, handled.outcome);
-        self.idle.notify_waiters();
+        self.desk.note(&self.accepted, &handled.outcome);
+        self.desk.courier.settle(&self.desk.party, &self.accepted, handled.outcome);
+        self.desk.idle.notify_waiters();
     }
+}
 
+impl Drop for InHand<'_> {
+    fn drop(&mut self) {
+        if !self.finished {
+            self.end(host_failure("the agent was stopped, or the host failed"));
+        }
+    }
+}
+
+fn host_failure(detail: &str) -> Handled {
+    Handled { outcome: Outcome::Trapped { cause: TrapCause::Host, detail: detail.to_owned() }, fuel_used: 0 }
+}
+
+impl Desk {
     fn note(&self, accepted: &Accepted, outcome: &Outcome) {
         let (cause, detail) = match outcome {
             Outcome::Done(_) => return,
@@ -90,8 +117,7 @@ impl Desk {
 async fn without_panic(handling: impl Future<Output = Handled>) -> Handled {
     AssertUnwindSafe(handling).catch_unwind().await.unwrap_or_else(|panic| {
         tracing::error!(panic = panic_text(&*panic), "the host panicked while a guest ran");
-        let detail = "the host failed; its log says more".to_owned();
-        Handled { outcome: Outcome::Trapped { cause: TrapCause::Host, detail }, fuel_used: 0 }
+        host_failure("the host failed; its log says more")
     })
 }
 
@@ -103,12 +129,10 @@ pub(crate) struct PerMessage {
 impl Runner for PerMessage {
     fn begin(self: Arc<Self>, accepted: Accepted) -> Work {
         Box::pin(async move {
-            let (desk, began) = (&self.desk, Instant::now());
-            if desk.drop_expired(&accepted) {
-                return;
-            }
-            let handled = without_panic(desk.program.handle_fresh(&desk.birth, accepted.envelope())).await;
-            desk.finish(&accepted, handled, began);
+            let desk = &self.desk;
+            let Some(hand) = InHand::begin(desk, accepted, Instant::now()) else { return };
+            let handled = without_panic(desk.program.handle_fresh(&desk.birth, hand.accepted.envelope())).await;
+            hand.finish(handled);
         })
     }
 }
@@ -193,17 +217,11 @@ impl Runner for Residents {
         Box::pin(async move {
             let began = Instant::now();
             let _turn = self.turns.acquire().await.expect("never closed");
-            if self.desk.drop_expired(&accepted) {
-                return;
-            }
-            let Some(mut resident) = self.take() else {
-                let detail = "no instance is up".to_owned();
-                let outcome = Outcome::Trapped { cause: TrapCause::Host, detail };
-                return self.desk.finish(&accepted, Handled { outcome, fuel_used: 0 }, began);
-            };
-            let handled = without_panic(resident.handle(accepted.envelope())).await;
+            let Some(hand) = InHand::begin(&self.desk, accepted, began) else { return };
+            let Some(mut resident) = self.take() else { return hand.finish(host_failure("no instance is up")) };
+            let handled = without_panic(resident.handle(hand.accepted.envelope())).await;
             let cut_off = matches!(handled.outcome, Outcome::Trapped { .. });
-            self.desk.finish(&accepted, handled, began);
+            hand.finish(handled);
             self.put_back(resident, cut_off).await;
         })
     }

@@ -48,6 +48,7 @@ struct State {
     runners: HashMap<Address, Arc<dyn Runner>, RandomState>,
     spawned: Vec<(TenantId, Work)>,
     woken: Vec<usize>,
+    closed: Vec<Address>,
     /// The shard's thread, when it sleeps.
     asleep: Option<Thread>,
     stopped: bool,
@@ -102,10 +103,11 @@ impl Shard {
         })
     }
 
-    /// Closes a mailbox and hands back what waited in it. Calls that run go on.
+    /// Closes a mailbox and hands back what waited in it. Calls that are still under way are dropped at their next turn.
     pub fn close(&self, address: Address) -> Vec<Accepted> {
         self.change(|state| {
             state.runners.remove(&address);
+            state.closed.push(address);
             state.mailbox.close(address)
         })
     }
@@ -193,6 +195,7 @@ impl Wake for Alarm {
 enum Next {
     Begin(Address, Accepted, Arc<dyn Runner>),
     Resume(usize),
+    Again,
     Sleep,
     Stop,
 }
@@ -211,6 +214,7 @@ impl<'a> Worker<'a> {
                     self.poll(slot);
                 }
                 Next::Resume(slot) => self.poll(slot),
+                Next::Again => {}
                 Next::Sleep => thread::park(),
                 Next::Stop => return,
             }
@@ -226,6 +230,13 @@ impl<'a> Worker<'a> {
         for (tenant, work) in std::mem::take(&mut state.spawned) {
             let slot = self.admit(Call { tenant: tenant.clone(), work, address: None });
             state.mailbox.wake(&tenant, slot as u64);
+        }
+        let closed = std::mem::take(&mut state.closed);
+        if !closed.is_empty() {
+            // Dropping a call settles its message, which may push to a mailbox: not under the lock.
+            drop(state);
+            self.drop_calls_of(&closed);
+            return Next::Again;
         }
         let state = &mut *state;
         for slot in state.woken.drain(..) {
@@ -245,6 +256,16 @@ impl<'a> Worker<'a> {
         }
         state.asleep = Some(thread::current());
         Next::Sleep
+    }
+
+    fn drop_calls_of(&mut self, closed: &[Address]) {
+        for (slot, place) in self.calls.iter_mut().enumerate() {
+            let of_closed = |call: &Call| call.address.is_some_and(|address| closed.contains(&address));
+            if place.call.as_ref().is_some_and(of_closed) {
+                place.call = None;
+                self.free.push(slot);
+            }
+        }
     }
 
     fn admit(&mut self, call: Call) -> usize {
@@ -287,3 +308,6 @@ pub(crate) fn panic_text(panic: &(dyn Any + Send)) -> &str {
     let owned = panic.downcast_ref::<String>().map(String::as_str);
     owned.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no text")
 }
+
+#[cfg(test)]
+mod tests;

@@ -152,8 +152,9 @@ impl Fleet {
         if let Err(error) = self.parts().cards.delete(&agent.tenant, &agent.id).await {
             tracing::warn!(tenant = %agent.tenant, agent = %agent.id, %error, "its card stays in the store until it starts again");
         }
-        let left = mailbox.shard.close(mailbox.address).len() as u64;
-        agent.counters.dropped.fetch_add(left, std::sync::atomic::Ordering::Relaxed);
+        for left in mailbox.shard.close(mailbox.address) {
+            self.parts().courier.drop_waiting(&desk.party, &left);
+        }
         agent.set_mailbox(None);
         self.parts().courier.leave(&desk.party.caller);
         agent.reached(Phase::Stopped, Step::None);

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 /// The longest id, in bytes.
 const ID_LEN_MAX: usize = 40;
 
-/// Agent ids that name the house's own queues and principals (ADR 0003).
+/// Agent ids that name the house's own queues and principals (ADR 3).
 const RESERVED_AGENT_IDS: [&str; 4] = ["agents", "dlq", "operator", "orchestrator"];
 
 /// Why a text is not an id.

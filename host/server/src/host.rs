@@ -155,10 +155,11 @@ async fn until_told(args: &HostArgs, mut config: Config, level: &logging::Level)
 
 /// Takes over what can change while the host runs, and says what cannot.
 fn take_over(old: Config, new: Config, level: &logging::Level) -> anyhow::Result<Config> {
-    level.set(&new.log.level)?;
     let taken = Config { log: crate::config::Log { level: new.log.level.clone(), ..old.log.clone() }, ..old };
     let rest = if taken == new { "everything is in force" } else { "other changes wait for a restart" };
     tracing::info!(level = new.log.level, rest, "the configuration was read again");
+    // Last, so that a quieter log still says why it is quiet from here on.
+    level.set(&new.log.level)?;
     Ok(taken)
 }
 

@@ -18,7 +18,10 @@ fn main() -> ExitCode {
     if std::env::args().nth(1).as_deref() == Some(host::COMPILE_VERB) {
         return compile();
     }
-    let program = Program::parse();
+    let program = match Program::try_parse() {
+        Ok(program) => program,
+        Err(error) => return usage(&error),
+    };
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return fail(&anyhow::Error::new(error).context("cannot start: the machine gives no threads")),
@@ -29,6 +32,19 @@ fn main() -> ExitCode {
         }
         Verb::Client(verb) => runtime.block_on(host_cli::run(verb, Program::command())),
     }
+}
+
+/// Help and version as clap prints them; bad usage as one line that says what is off and where to look.
+fn usage(error: &clap::Error) -> ExitCode {
+    if error.use_stderr() && error.kind() != clap::error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+        let text = error.to_string();
+        let problem: Vec<&str> = text.lines().map(str::trim).take_while(|line| !line.is_empty()).collect();
+        complain(&format!("{} (see --help)", problem.join(" ")));
+        return ExitCode::from(2);
+    }
+    // A reader that has gone away has read enough.
+    let _ = error.print();
+    ExitCode::from(u8::from(error.use_stderr()) * 2)
 }
 
 fn compile() -> ExitCode {

@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
 use host_bus::{Bus, EmbeddedBus};
-use host_component::Digest;
+use host_component::{Capability, Digest};
 use host_courier::{Courier, CourierParts, LogBook, Party};
-use host_engine::{CompilerSettings, Engine, EngineSettings};
+use host_engine::{CompilerSettings, Engine, EngineSettings, Program};
 use host_fleet::{Deploy, Fleet, FleetParts, RandomIds, Shards, SystemClock};
 use host_gate::{Gate, MessageLimits};
 use host_model::{AgentId, Clock, Draft, TenantId};
@@ -36,7 +36,7 @@ pub(crate) struct House {
     pub(crate) fleet: Fleet,
     /// A tenant for each shard, in the shards' order.
     pub(crate) tenants: Vec<TenantId>,
-    pub(crate) digest: Digest,
+    digest: Digest,
     pub(crate) component: Vec<u8>,
     pub(crate) runtime: Runtime,
     hop_max: u16,
@@ -77,6 +77,12 @@ impl House {
         let deploy = Deploy { manifest: echo::manifest(id, mode, chained), digest: self.digest, start: true };
         self.runtime.block_on(self.fleet.deploy(tenant, deploy))?;
         Ok(())
+    }
+
+    /// The component as a deployment gets it: from disk if it was compiled before.
+    pub(crate) fn program(&self) -> anyhow::Result<Arc<Program>> {
+        let program = self.fleet.parts().engine.program(self.digest, &self.component, &[Capability::Messaging]);
+        Ok(self.runtime.block_on(program)?)
     }
 
     /// A chain in the tenant of one shard.
@@ -167,7 +173,7 @@ pub(crate) fn refused(refusal: &impl std::fmt::Debug) -> anyhow::Error {
 }
 
 /// The engine as `host/server` sets it up, compiling in a child of this program.
-pub(crate) fn engine(artefacts: &Path) -> anyhow::Result<Engine> {
+fn engine(artefacts: &Path) -> anyhow::Result<Engine> {
     let compiler = CompilerSettings::this_program(&[COMPILE_VERB])?;
     Ok(Engine::new(EngineSettings::default(), compiler, artefacts, &KEY)?)
 }

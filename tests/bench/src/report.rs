@@ -14,7 +14,9 @@ use crate::metric::{Better, Metric};
 pub(crate) fn opening(plan: &Plan) -> anyhow::Result<()> {
     let Plan { rounds, batch_min, .. } = plan;
     say(&format!("{}\nload before: {}\n", machine::describe(), machine::load()))?;
-    say(&format!("{rounds} rounds, batches of at least {batch_min:?}, ratio per round: median [95 % interval], min\n\n"))
+    say(&format!(
+        "{rounds} rounds, batches of at least {batch_min:?}, ratio per round: median [95 % interval], min\n\n"
+    ))
 }
 
 /// One metric, as soon as it is measured.

@@ -6,7 +6,6 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use anyhow::{anyhow, ensure};
-use host_component::Capability;
 use host_engine::{Birth, Handled, Program, Resident};
 use host_model::{AgentId, Destination, Envelope, Limits, MessageId, Outcome, Producer, TenantId, Timestamp};
 use host_quota::Budget;
@@ -18,9 +17,8 @@ use crate::house::House;
 /// The id of the one message there is.
 const ID: &str = "01993a5e-7c00-7000-8000-000000000000";
 
-/// An echo that is called by hand. It is its tenant's operator, the one party that exists without being deployed.
+/// Calls an echo by hand. It is its tenant's operator, the one party that exists without being deployed.
 pub(crate) struct Solo {
-    program: Arc<Program>,
     birth: Arc<Birth>,
     envelope: Envelope,
     edge: Handle,
@@ -33,25 +31,19 @@ impl Solo {
         if house.fleet.operator(&tenant).is_err() {
             house.runtime.block_on(house.fleet.create_tenant(tenant.clone(), String::new()))?;
         }
-        let program = house.runtime.block_on(program(house))?;
         let birth = Arc::new(birth(house, &tenant)?);
         let envelope = envelope(tenant, birth.caller.agent().clone())?;
-        Ok(Self { program, birth, envelope, edge: house.runtime.handle().clone() })
+        Ok(Self { birth, envelope, edge: house.runtime.handle().clone() })
     }
 
     /// One message in an instance of its own.
-    pub(crate) fn handle_fresh(&self) -> anyhow::Result<()> {
-        self.handle_in(&self.program)
-    }
-
-    /// One message in an instance of its own, of a program that was just loaded.
-    pub(crate) fn handle_in(&self, program: &Program) -> anyhow::Result<()> {
+    pub(crate) fn handle_fresh(&self, program: &Program) -> anyhow::Result<()> {
         check(self.poll_to_the_end(program.handle_fresh(&self.birth, &self.envelope)))
     }
 
     /// An instance that stays.
-    pub(crate) fn start(&self) -> anyhow::Result<Resident> {
-        Ok(self.poll_to_the_end(self.program.start(&self.birth))?)
+    pub(crate) fn start(&self, program: &Program) -> anyhow::Result<Resident> {
+        Ok(self.poll_to_the_end(program.start(&self.birth))?)
     }
 
     /// One message in an instance that stayed.
@@ -70,12 +62,6 @@ impl Solo {
             }
         }
     }
-}
-
-/// The host's program, as a deployment gets it.
-pub(crate) async fn program(house: &House) -> anyhow::Result<Arc<Program>> {
-    let engine = &house.fleet.parts().engine;
-    Ok(engine.program(house.digest, &house.component, &[Capability::Messaging]).await?)
 }
 
 fn birth(house: &House, tenant: &TenantId) -> anyhow::Result<Birth> {

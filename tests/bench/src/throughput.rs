@@ -86,7 +86,7 @@ impl Bench {
     }
 
     fn m1_engine(&self) -> anyhow::Result<Metric> {
-        let solo = Arc::new(Solo::open(&self.house)?);
+        let (solo, program) = (Arc::new(Solo::open(&self.house)?), self.house.program()?);
         self.compare(
             Question {
                 name: "M1-engine",
@@ -96,8 +96,8 @@ impl Bench {
                 reference: "as M1".to_owned(),
             },
             &mut |units| {
-                let solo = solo.clone();
-                self.run(vec![move || solo.handle_fresh()], units)
+                let (solo, program) = (solo.clone(), program.clone());
+                self.run(vec![move || solo.handle_fresh(&program)], units)
             },
             &mut |units| self.bare_fresh(&self.tuned, 1, units),
         )
@@ -120,8 +120,8 @@ impl Bench {
     }
 
     fn m2_engine(&self) -> anyhow::Result<Metric> {
-        let solo = Arc::new(Solo::open(&self.house)?);
-        let resident = Arc::new(Mutex::new(solo.start()?));
+        let (solo, program) = (Arc::new(Solo::open(&self.house)?), self.house.program()?);
+        let resident = Arc::new(Mutex::new(solo.start(&program)?));
         let live = Arc::new(Mutex::new(self.tuned.start()?));
         self.compare(
             Question {

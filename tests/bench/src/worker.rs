@@ -23,7 +23,10 @@ impl Worker {
     }
 
     /// Begins a job there.
-    pub(crate) fn begin<T: Send + 'static>(&self, job: impl FnOnce() -> T + Send + 'static) -> anyhow::Result<Pending<T>> {
+    pub(crate) fn begin<T: Send + 'static>(
+        &self,
+        job: impl FnOnce() -> T + Send + 'static,
+    ) -> anyhow::Result<Pending<T>> {
         let (sender, result) = sync_channel(1);
         // Nobody may be waiting any more, if another arm failed.
         let job = Box::new(move || drop(sender.send(job())));

@@ -30,6 +30,7 @@ pub(crate) async fn put_component(
     At(digest): At<Digest>,
     ComponentBytes(bytes): ComponentBytes,
 ) -> Result<(StatusCode, Json<StoredComponent>), ApiError> {
-    state.app().save_component(digest, &bytes).await?;
-    Ok((StatusCode::CREATED, Json(StoredComponent { digest: digest.to_string(), size: bytes.len() as u64 })))
+    let size = bytes.len() as u64;
+    state.app().save_component(digest, bytes.into()).await?;
+    Ok((StatusCode::CREATED, Json(StoredComponent { digest: digest.to_string(), size })))
 }

@@ -7,3 +7,4 @@ mod e2e_limits;
 mod e2e_logs;
 mod e2e_refusals;
 mod e2e_view;
+mod inproc_bus;

@@ -1,0 +1,110 @@
+//! What a caller is told about what it sends, and who gets it.
+
+use host_gate::MessageLimits;
+use tests_kit::gate::{body, draft};
+
+use crate::samples::{World, publish, send};
+
+use super::*;
+
+fn code(refused: Result<HostReply, Refusal>) -> String {
+    refused.map_or_else(|refusal| refusal.code().to_owned(), |reply| format!("{reply:?}"))
+}
+
+#[test]
+fn a_message_reaches_its_receivers_of_the_same_tenant_only() {
+    let world = World::new();
+    let [sender, kb] = ["sender", "kb"].map(|agent| world.join("acme", agent, &["a.*"], 10));
+    let foreign = world.join("globex", "kb", &["a.*"], 10);
+    assert!(matches!(world.now(&sender, publish("a.b", "topic")), Ok(HostReply::Sent(_))));
+    assert!(matches!(world.now(&sender, publish("tenants/acme/a/b", "slashes")), Ok(HostReply::Sent(_))));
+    assert!(matches!(world.now(&sender, send("kb", "queue")), Ok(HostReply::Sent(_))));
+    let received: Vec<_> = std::iter::from_fn(|| kb.receive()).map(|message| body(message.envelope())).collect();
+    assert_eq!(received, ["topic", "slashes", "queue"]);
+    assert!(foreign.receive().is_none());
+    assert_eq!((sender.party.counters.view().published, kb.party.counters.view().received), (3, 3));
+}
+
+#[test]
+fn whether_another_tenant_exists_is_not_told() {
+    let world = World::new();
+    let sender = world.join("acme", "sender", &[], 10);
+    world.join("globex", "kb", &["a"], 10);
+    for tenant in ["globex", "initech"] {
+        let refused = world.now(&sender, publish(&format!("tenants/{tenant}/a"), "x"));
+        assert_eq!(refused, Err(Refusal::NotGranted(RefusalNumbers::of("publish-not-granted"))), "{tenant}");
+    }
+    for agent in ["kb", "unknown", "Not An Id", "operator", ""] {
+        assert_eq!(world.now(&sender, send(agent, "x")), Err(Refusal::NotFound), "{agent:?}");
+    }
+}
+
+#[test]
+fn a_refusal_says_what_is_wrong_in_the_hosts_own_words() {
+    let world = World::new();
+    let sender = world.join("acme", "sender", &[], 10);
+    assert_eq!(code(world.now(&sender, publish("a..b", "x"))), "topic");
+    assert_eq!(code(world.now(&sender, publish("queues.kb", "x"))), "reserved-topic");
+    assert_eq!(code(world.now(&sender, publish("agents.kb.status", "x"))), "topic-of-another-agent");
+    let max = MessageLimits::default().payload_bytes_max;
+    let large = HostCall::Publish { topic: "a".into(), draft: Draft { payload: vec![0; max + 1], ..draft("") } };
+    let numbers = RefusalNumbers::of("payload-bytes").past(max as u64, max as u64 + 1);
+    assert_eq!(world.now(&sender, large), Err(Refusal::TooLarge(numbers)));
+    assert_eq!(sender.party.counters.view().refused, 4);
+}
+
+#[test]
+fn a_full_mailbox_is_told_to_the_sender_with_its_bound_and_counted() {
+    let world = World::new();
+    let (sender, kb) = (world.join("acme", "sender", &[], 10), world.join("acme", "kb", &[], 2));
+    for _ in 0..2 {
+        assert!(world.now(&sender, send("kb", "x")).is_ok());
+    }
+    let numbers = RefusalNumbers::of("mailbox-full").past(2, 3).retry_after_ms(50);
+    assert_eq!(world.now(&sender, send("kb", "x")), Err(Refusal::Backpressure(numbers)));
+    let counters = kb.party.counters.view();
+    assert_eq!((counters.received, counters.dropped), (2, 1));
+}
+
+#[test]
+fn a_batch_answers_each_item_in_order_and_goes_on_after_a_refusal() {
+    let world = World::new();
+    let [sender, kb] = ["sender", "kb"].map(|agent| world.join("acme", agent, &["a"], 10));
+    let items = vec![
+        BatchItem::Topic("a".into(), draft("1")),
+        BatchItem::Topic("a..b".into(), draft("2")),
+        BatchItem::Agent("nobody".into(), draft("3")),
+        BatchItem::Agent("kb".into(), draft("4")),
+    ];
+    let Ok(HostReply::Batch(results)) = world.now(&sender, HostCall::Batch(items)) else { panic!("no batch") };
+    let codes: Vec<_> = results.iter().map(|result| result.as_ref().map(drop).map_err(Refusal::code)).collect();
+    assert_eq!(codes, [Ok(()), Err("topic"), Err("not-found"), Ok(())]);
+    let received: Vec<_> = std::iter::from_fn(|| kb.receive()).map(|message| body(message.envelope())).collect();
+    assert_eq!(received, ["1", "4"]);
+}
+
+#[test]
+fn who_has_left_can_ask_nothing_more() {
+    let world = World::new();
+    let [sender, kb] = ["sender", "kb"].map(|agent| world.join("acme", agent, &[], 10));
+    world.courier.leave(&sender.party.caller);
+    let stopped = Err(Refusal::Unavailable(RefusalNumbers::of("stopped")));
+    assert_eq!(world.now(&sender, send("kb", "x")), stopped);
+    assert_eq!(world.now(&sender, HostCall::Card("kb".into())), stopped);
+    assert!(kb.receive().is_none());
+}
+
+#[test]
+fn numbers_count_within_one_start_and_name_it() {
+    let world = World::new();
+    let kb = world.join("acme", "kb", &["a"], 10);
+    let starts = [(); 2].map(|()| world.join("acme", "sender", &[], 10));
+    for sender in [&starts[0], &starts[1], &starts[0]] {
+        assert!(world.now(sender, publish("a", "x")).is_ok());
+    }
+    let seen: Vec<_> = std::iter::from_fn(|| kb.receive())
+        .map(|message| (message.envelope().producer.instance, message.envelope().seq))
+        .collect();
+    let [one, two] = starts.map(|sender| sender.party.caller.incarnation().0);
+    assert_eq!(seen, [(one, 1), (two, 1), (one, 2)]);
+}

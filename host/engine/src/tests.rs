@@ -1,0 +1,151 @@
+//! Real components on a real engine: what is compiled, what is linked, what is limited, and what is left behind.
+//!
+//! Guests are core modules in the text format, wrapped with the WIT of `wit/` as a guest's toolchain does it.
+
+mod artifacts;
+mod calls;
+mod compiling;
+mod cutting;
+mod dropping;
+mod slots;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use host_bus::EmbeddedBus;
+use host_component::{Capability, Digest};
+use host_courier::{Counters, Courier, CourierParts, LogBook, Party};
+use host_gate::{Gate, MessageLimits};
+use host_model::{Destination, Envelope, Limits, Producer, TenantId};
+use host_quota::Budget;
+use host_registry::Registry;
+use tempfile::TempDir;
+use tests_kit::gate::{CountedIds, FixedClock, NOW, Sender, born, grants};
+use wit_component::{ComponentEncoder, StringEncoding};
+
+use crate::{Birth, CompilerSettings, Engine, EngineSettings, Handled, Pool, Program};
+
+/// A key of compiled code.
+const KEY: [u8; 32] = [7; 32];
+
+/// How long anything may take that should take almost no time, on a machine with other things to do.
+const SOON: Duration = Duration::from_secs(20);
+
+/// An `Ok(none)` of `handle`: all its bytes are zero, and so is fresh memory here.
+const NO_ANSWER: &str = "(i32.const 16)";
+
+/// Where lists and strings of the host are put: always to the same place, so that the rest of memory stays fresh.
+const REALLOC: &str = r#"(func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) (i32.const 1024))"#;
+
+/// A component of an agent: `parts` of a core module around `handle`, whose parameter is the message's address.
+fn agent(parts: &str, handle: &str) -> Vec<u8> {
+    component(&format!(
+        r#"(module {parts} (func (export "bailiwick:agent/inbox@0.1.0#handle") (param i32) (result i32) {handle}))"#
+    ))
+}
+
+/// A component of a core module that has all exports of the world `agent`.
+fn component(text: &str) -> Vec<u8> {
+    let mut module = wat::parse_str(text).unwrap();
+    let mut resolve = wit_parser::Resolve::default();
+    let (package, _) = resolve.push_dir(repo().join("wit/agent-0.1")).unwrap();
+    let world = resolve.select_world(&[package], Some("agent")).unwrap();
+    wit_component::embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8).unwrap();
+    ComponentEncoder::default().module(&module).unwrap().validate(true).encode().unwrap()
+}
+
+/// A component that `cargo xtask guests` builds.
+fn guest(path: &str) -> Vec<u8> {
+    let path = repo().join(path);
+    std::fs::read(&path).unwrap_or_else(|error| panic!("{} ({error}): run `cargo xtask guests` first", path.display()))
+}
+
+fn repo() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+/// The compiling child, with the limits of a host: `bailiwick` lies beside the folder of this test.
+fn compiler() -> CompilerSettings {
+    let test = std::env::current_exe().unwrap();
+    let program = test.ancestors().nth(2).unwrap().join("bailiwick");
+    assert!(program.exists(), "there is no {}: run `cargo build --workspace` first", program.display());
+    let limits = CompilerSettings::this_program(&["compile-component"]).unwrap();
+    CompilerSettings { program, ..limits }
+}
+
+/// A host's sandbox with its folder of compiled code.
+struct Sandbox {
+    engine: Engine,
+    dir: TempDir,
+}
+
+impl Sandbox {
+    fn new(pool: Pool, instances_max: u32) -> Self {
+        let dir = TempDir::new().unwrap();
+        let settings = EngineSettings { pool, instances_max, ..EngineSettings::default() };
+        Self { engine: Engine::new(settings, compiler(), dir.path(), &KEY).unwrap(), dir }
+    }
+
+    /// A component with everything granted.
+    async fn program(&self, bytes: &[u8]) -> Arc<Program> {
+        self.engine.program(Digest::of(bytes), bytes, &Capability::ALL).await.unwrap()
+    }
+}
+
+/// An agent of `acme` on a courier with nobody else, and what its tenant uses.
+struct Agent {
+    birth: Arc<Birth>,
+    party: Arc<Party>,
+    courier: Courier,
+}
+
+impl Agent {
+    fn new(limits: Limits) -> Self {
+        let clock = Arc::new(FixedClock::new());
+        let courier = Courier::new(CourierParts {
+            gate: Gate::new(MessageLimits::default()),
+            bus: Arc::new(EmbeddedBus::new()),
+            registry: Arc::new(Registry::new()),
+            logs: Arc::new(LogBook::new(clock.clone())),
+            clock: clock.clone(),
+            ids: Arc::new(CountedIds::default()),
+            started: NOW,
+        });
+        let caller = born("acme", "guest");
+        let counters = Arc::<Counters>::default();
+        let party = Arc::new(Party::new(caller.clone(), grants(&[]), Budget::new(10), false, counters));
+        courier.join(party.clone());
+        let birth = Birth {
+            caller,
+            name: "Guest".into(),
+            calls: Arc::new(courier.clone()),
+            limits,
+            tenant_memory: Budget::new(1 << 30),
+            settings: [("name".to_owned(), "value".to_owned())].into(),
+            registry_url: String::new(),
+            clock,
+        };
+        Self { birth: Arc::new(birth), party, courier }
+    }
+
+    /// As much fuel as there can be, and this deadline.
+    fn with_deadline(deadline: Duration) -> Self {
+        Self::new(Limits { fuel_per_message: 1_000_000_000_000, deadline, ..Limits::default() })
+    }
+
+    /// As long a deadline as there can be, and this fuel.
+    fn with_fuel(fuel_per_message: u64) -> Self {
+        Self::new(Limits { fuel_per_message, deadline: Duration::from_mins(10), ..Limits::default() })
+    }
+
+    async fn handle(&self, program: &Program) -> Handled {
+        program.handle_fresh(&self.birth, &message("anything")).await
+    }
+}
+
+/// A message to the guest.
+fn message(message_type: &str) -> Envelope {
+    let stamped = Sender::in_tenant("acme").to_agent("guest", "16");
+    Envelope { message_type: message_type.to_owned(), ..stamped.envelope().clone() }
+}

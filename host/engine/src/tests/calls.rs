@@ -1,0 +1,90 @@
+//! Fuel: the same work costs the same each time, and what the host does for a guest is part of it.
+
+use std::time::Instant;
+
+use host_calls::{CALL_BASE, ROUTED_BASE};
+use host_model::{Outcome, TrapCause};
+
+use super::*;
+
+/// Loops this often over `body`.
+fn times(count: u32, body: &str) -> String {
+    format!(
+        "(local i32) (local.set 1 (i32.const {count}))
+        (loop $more {body} (br_if $more (local.tee 1 (i32.sub (local.get 1) (i32.const 1)))))
+        {NO_ANSWER}"
+    )
+}
+
+/// Reads a setting of four letters that is not there.
+const GET: &str = "(call $get (i32.const 64) (i32.const 4) (i32.const 128))";
+
+fn reader(count: u32) -> Vec<u8> {
+    let parts = format!(
+        r#"(import "bailiwick:agent/settings@0.1.0" "get" (func $get (param i32 i32 i32)))
+        (memory (export "memory") 1) (data (i32.const 64) "none") {REALLOC}"#
+    );
+    agent(&parts, &times(count, GET))
+}
+
+#[tokio::test]
+async fn the_same_work_takes_the_same_fuel_on_every_engine_and_pool() {
+    let guests = [agent(&format!("(memory (export \"memory\") 1) {REALLOC}"), &times(1000, "")), reader(100)];
+    for guest in guests {
+        let mut used = Vec::new();
+        for pool in [Pool::Fast, Pool::Strict, Pool::Fast] {
+            let sandbox = Sandbox::new(pool, 2);
+            let program = sandbox.program(&guest).await;
+            for _ in 0..3 {
+                used.push(Agent::with_fuel(10_000_000).handle(&program).await.fuel_used);
+            }
+        }
+        assert!(used[0] > 1000 && used.iter().all(|fuel| *fuel == used[0]), "{used:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_call_costs_its_price_and_each_byte_of_its_words() {
+    let sandbox = Sandbox::new(Pool::Fast, 2);
+    let idle = agent(
+        &format!("(func $get (param i32 i32 i32)) (memory (export \"memory\") 1) {REALLOC}"),
+        &times(10, GET),
+    );
+    let agent = Agent::with_fuel(10_000_000);
+    let without = agent.handle(&sandbox.program(&idle).await).await.fuel_used;
+    let with = agent.handle(&sandbox.program(&reader(10)).await).await.fuel_used;
+    let price = 10 * (CALL_BASE + 4);
+    // A call into the host and one into the guest differ by a few instructions around them.
+    assert!((price - 50..=price + 200).contains(&(with - without)), "{} for ten calls at {}", with - without, CALL_BASE + 4);
+}
+
+#[tokio::test]
+async fn ten_thousand_cheap_calls_end_by_fuel_long_before_the_deadline() {
+    let sandbox = Sandbox::new(Pool::Fast, 2);
+    let program = sandbox.program(&reader(u32::MAX)).await;
+    let began = Instant::now();
+    let handled = Agent::with_fuel(10_000 * CALL_BASE).handle(&program).await;
+    assert!(matches!(handled.outcome, Outcome::Trapped { cause: TrapCause::Fuel, .. }), "{handled:?}");
+    assert_eq!(handled.fuel_used, 10_000 * CALL_BASE, "all of it and no more");
+    assert!(began.elapsed() < SOON, "after {:?} of ten minutes", began.elapsed());
+}
+
+#[tokio::test]
+async fn no_call_has_an_effect_that_was_not_paid_for() {
+    // The address of a draft's parts: type "t", empty body, no correlation id, no headers, no options.
+    let publish = "(call $publish (i32.const 64) (i32.const 1) (i32.const 65) (i32.const 1)
+        (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0)
+        (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 128))";
+    let parameters = "i32 ".repeat(16);
+    let parts = format!(
+        r#"(import "bailiwick:agent/messaging@0.1.0" "publish" (func $publish (param {parameters})))
+        (memory (export "memory") 1) (data (i32.const 64) "at") {REALLOC}"#
+    );
+    let sandbox = Sandbox::new(Pool::Fast, 2);
+    let program = sandbox.program(&agent(&parts, &times(u32::MAX, publish))).await;
+    let agent = Agent::with_fuel(100 * ROUTED_BASE);
+    let handled = agent.handle(&program).await;
+    assert!(matches!(handled.outcome, Outcome::Trapped { cause: TrapCause::Fuel, .. }), "{handled:?}");
+    let published = agent.party.counters.view().published;
+    assert!((90..100).contains(&published), "{published} messages for the fuel of a hundred");
+}
