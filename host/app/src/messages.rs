@@ -10,7 +10,7 @@ use host_model::{AgentId, Draft, Envelope, Receipt, TenantId, TopicPattern};
 use crate::{App, AppError};
 
 /// The longest an operator waits for an answer.
-const WAIT_MAX: Duration = Duration::from_secs(60);
+const WAIT_MAX: Duration = Duration::from_mins(1);
 
 impl App {
     /// Sends to one agent as the operator.

@@ -394,7 +394,7 @@ impl Fleet {
             let kept = self.parts().repository.save_deployment(&spec.deployment).await;
             kept.map_err(|error| match error {
                 RepositoryError::Taken => FleetError::Taken(agent.id.to_string()),
-                error => error.into(),
+                error @ RepositoryError::Store { .. } => error.into(),
             })
         };
         match spec.deployment.desired {

@@ -245,14 +245,15 @@ impl<'a> Worker<'a> {
             }
         }
         while let Some(turn) = state.mailbox.next_turn() {
-            match turn {
+            let (address, accepted) = match turn {
                 Turn::Resume(slot) => return Next::Resume(usize::try_from(slot).expect("it was a usize")),
-                Turn::Deliver(address, accepted) => match state.runners.get(&address).cloned() {
-                    Some(runner) => return Next::Begin(address, accepted, runner),
-                    // A mailbox and its runner come and go under one lock.
-                    None => tracing::error!(?address, "a mailbox had no runner"),
-                },
+                Turn::Deliver(address, accepted) => (address, accepted),
+            };
+            if let Some(runner) = state.runners.get(&address).cloned() {
+                return Next::Begin(address, accepted, runner);
             }
+            // A mailbox and its runner come and go under one lock.
+            tracing::error!(?address, "a mailbox had no runner");
         }
         state.asleep = Some(thread::current());
         Next::Sleep

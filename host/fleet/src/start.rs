@@ -180,7 +180,7 @@ impl Fleet {
             limits: manifest.limits,
             tenant_memory: tenant.budgets.memory.clone(),
             settings: manifest.config.clone(),
-            registry_url: format!("{}/api/registry", base_url),
+            registry_url: format!("{base_url}/api/registry"),
             clock: clock.clone(),
         };
         Arc::new(Desk {

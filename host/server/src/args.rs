@@ -20,9 +20,9 @@ pub(crate) enum Verb {
         after_help = "Example:\n  bailiwick host --data ./data\n\nStop it with Ctrl-C or SIGTERM: it drains its agents and ends within \
         10 seconds. SIGHUP reads the configuration again."
     )]
-    Host(Box<HostArgs>),
+    Host(HostArgs),
     #[command(flatten)]
-    Client(host_cli::Verb),
+    Client(Box<host_cli::Verb>),
 }
 
 #[derive(Debug, Clone, Default, Args)]

@@ -28,9 +28,9 @@ fn main() -> ExitCode {
     };
     match program.verb {
         Verb::Host(args) => {
-            runtime.block_on(host::run(*args)).map_or_else(|error| fail(&error), |()| ExitCode::SUCCESS)
+            runtime.block_on(host::run(args)).map_or_else(|error| fail(&error), |()| ExitCode::SUCCESS)
         }
-        Verb::Client(verb) => runtime.block_on(host_cli::run(verb, Program::command())),
+        Verb::Client(verb) => runtime.block_on(host_cli::run(*verb, Program::command())),
     }
 }
 
