@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use host_model::{
-    AgentId, Caller, Cause, Draft, Grants, Header, Ids, Incarnation, MessageId, Producer, ReplyToken, SendGrant, Target,
-    Timestamp,
+    AgentId, Caller, Cause, Draft, Grants, Header, Ids, Incarnation, MessageId, Producer, ReplyToken, SendGrant,
+    Target, Timestamp,
 };
 
 use crate::{Accepted, Delivery, Denied, Gate, MessageLimits, Outgoing, Receiver, Refused, Stamp, Stamped};

@@ -12,6 +12,7 @@ macro_rules! section {
         $(#[doc = $about])*
         #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
         #[serde(deny_unknown_fields, default)]
+        #[allow(clippy::struct_field_names, reason = "keys are named for their readers; in some sections all are limits")]
         pub(crate) struct $name {
             $($(#[doc = $doc])+ pub(crate) $key: $type,)*
         }
@@ -148,9 +149,8 @@ impl Config {
 
     /// The configuration as TOML, each key under its meaning.
     pub(crate) fn explained(&self) -> anyhow::Result<String> {
-        let mut text = String::new();
         let table = toml::Table::try_from(self)?;
-        explain(&mut text, &table, Self::MEANINGS, None);
+        let mut lines = explained(&table, Self::MEANINGS);
         let sections = [
             ("log", Log::MEANINGS),
             ("engine", Engine::MEANINGS),
@@ -159,23 +159,20 @@ impl Config {
         ];
         for (name, meanings) in sections {
             if let Some(toml::Value::Table(section)) = table.get(name) {
-                explain(&mut text, section, meanings, Some(name));
+                lines.extend([String::new(), format!("[{name}]")]);
+                lines.extend(explained(section, meanings));
             }
         }
-        Ok(text)
+        Ok(lines.join("\n") + "\n")
     }
 }
 
-fn explain(text: &mut String, table: &toml::Table, meanings: &[(&str, &str)], section: Option<&str>) {
-    if let Some(section) = section {
-        *text += &format!("\n[{section}]\n");
-    }
-    for (key, meaning) in meanings {
-        match table.get(*key) {
-            Some(toml::Value::Table(_)) | None => {}
-            Some(value) => *text += &format!("#{meaning}\n{key} = {value}\n"),
-        }
-    }
+fn explained(table: &toml::Table, meanings: &[(&str, &str)]) -> Vec<String> {
+    let line = |(key, meaning): &(&str, &str)| match table.get(*key) {
+        Some(toml::Value::Table(_)) | None => None,
+        Some(value) => Some(format!("#{meaning}\n{key} = {value}")),
+    };
+    meanings.iter().filter_map(line).collect()
 }
 
 /// toml draws its errors over several lines; ours are one.

@@ -27,9 +27,7 @@ fn main() -> ExitCode {
         Err(error) => return fail(&anyhow::Error::new(error).context("cannot start: the machine gives no threads")),
     };
     match program.verb {
-        Verb::Host(args) => {
-            runtime.block_on(host::run(args)).map_or_else(|error| fail(&error), |()| ExitCode::SUCCESS)
-        }
+        Verb::Host(args) => runtime.block_on(host::run(args)).map_or_else(|error| fail(&error), |()| ExitCode::SUCCESS),
         Verb::Client(verb) => runtime.block_on(host_cli::run(*verb, Program::command())),
     }
 }

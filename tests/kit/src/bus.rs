@@ -93,8 +93,10 @@ impl Ear {
     /// All it has heard, once that is so many messages or more.
     fn heard(&self, count: usize) -> Vec<String> {
         let heard = self.heard.lock().expect("nobody panics with it");
-        let (heard, _) =
-            self.more.wait_timeout_while(heard, ARRIVAL_MAX, |heard| heard.len() < count).expect("nobody panics with it");
+        let (heard, _) = self
+            .more
+            .wait_timeout_while(heard, ARRIVAL_MAX, |heard| heard.len() < count)
+            .expect("nobody panics with it");
         heard.clone()
     }
 }
@@ -175,8 +177,7 @@ pub fn patterns_select_topics_as_nats_does(bus: Arc<dyn Bus>) {
 /// First sent, first received.
 pub fn messages_of_one_sender_arrive_in_order(bus: Arc<dyn Bus>) {
     let sender = Sender::in_tenant("acme");
-    let (on_topic, in_queue) =
-        (listens(&*bus, "acme", "one", "a", None, 1000), has_queue(&*bus, "acme", "two", 1000));
+    let (on_topic, in_queue) = (listens(&*bus, "acme", "one", "a", None, 1000), has_queue(&*bus, "acme", "two", 1000));
     for number in numbers(200) {
         publish(&*bus, &sender, "a", &number);
         bus.publish(sender.to_agent("two", &number)).expect("two has its queue");

@@ -334,7 +334,17 @@ mod model {
             let caller = born(TENANTS[tenant], "kb");
             let address = self.mailbox.open(Open { receiver: caller.clone(), len_max, in_flight_max });
             let (held, open, in_flight, waiting) = (true, true, 0, VecDeque::new());
-            self.receivers.push(Receiver { caller, address, tenant, len_max, in_flight_max, held, open, in_flight, waiting });
+            self.receivers.push(Receiver {
+                caller,
+                address,
+                tenant,
+                len_max,
+                in_flight_max,
+                held,
+                open,
+                in_flight,
+                waiting,
+            });
         }
 
         fn push(&mut self, index: usize) {

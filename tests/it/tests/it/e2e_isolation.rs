@@ -159,7 +159,9 @@ async fn a_guest_publishes_where_it_was_granted_and_nowhere_else() {
     for reserved in ["queues.zoo", "replies.zoo", "dlq", "tenants/acme/queues/zoo"] {
         check(reserved, Err(("invalid", "reserved-topic"))).await;
     }
-    for malformed in ["", "zoo.>", "zoo.*", "zoo..said", "zoo.s aid", "$JS.API.STREAM.PURGE.X", "zoo.\r\nPUB x", "zoo/a.b"] {
+    for malformed in
+        ["", "zoo.>", "zoo.*", "zoo..said", "zoo.s aid", "$JS.API.STREAM.PURGE.X", "zoo.\r\nPUB x", "zoo/a.b"]
+    {
         check(malformed, Err(("invalid", "topic"))).await;
     }
     assert_eq!(host.api.agent("globex", "zoo").await["counters"]["received"], 0);

@@ -80,7 +80,11 @@ async fn a_neighbour_on_the_same_thread_is_answered_while_guests_spin() {
     }
     // Behind one spinner that is not interrupted, a single answer would take the spinner's deadline.
     assert!(slowest < Duration::from_secs(1), "the slowest answer took {slowest:?}");
-    assert_eq!(in_flight(&host.api, "acme", "spinner", 4).await, Some(()), "the spinners ended too early to prove a thing");
+    assert_eq!(
+        in_flight(&host.api, "acme", "spinner", 4).await,
+        Some(()),
+        "the spinners ended too early to prove a thing"
+    );
 }
 
 async fn in_flight(api: &Api, tenant: &str, agent: &str, count: u64) -> Option<()> {
@@ -129,7 +133,8 @@ async fn futures<T>(all: Vec<impl Future<Output = T>>) -> Vec<T> {
 
 #[tokio::test]
 async fn agents_of_a_tenant_share_its_memory_and_give_it_back() {
-    let host = Setup::new().env("BAILIWICK_TENANT__MEMORY_MIB_MAX", "18").start().and_tenants(&["acme", "globex"]).await;
+    let host =
+        Setup::new().env("BAILIWICK_TENANT__MEMORY_MIB_MAX", "18").start().and_tenants(&["acme", "globex"]).await;
     host.api.deploy("acme", &Package::resident()).await;
     for tenant in ["acme", "globex"] {
         host.api.deploy(tenant, &Package::zoo()).await;
@@ -152,7 +157,11 @@ async fn an_instance_that_does_not_fit_into_its_tenants_memory_fails_with_that_c
     host.api.deploy("acme", &Package::zoo()).await;
     host.api.ask("acme", "zoo", "count", &Value::Null).await.refused(422, "receiver-failed");
     assert_eq!(host.api.agent("acme", "zoo").await["lastFailure"]["cause"], "memory");
-    assert_eq!(host.api.ask("acme", "zoo-resident", "count", &Value::Null).await.said(), 1, "who was there first goes on");
+    assert_eq!(
+        host.api.ask("acme", "zoo-resident", "count", &Value::Null).await.said(),
+        1,
+        "who was there first goes on"
+    );
 }
 
 #[tokio::test]

@@ -41,7 +41,8 @@ async fn a_line_meant_to_fool_its_reader_is_one_plain_record_everywhere() {
     expected.iter().for_each(|(name, value)| assert_eq!(logged[0][name], *value));
     let fields = json!([{ "name": "plain", "value": "value" }, { "name": "nasty", "value": NASTY }]);
     assert_eq!(logged[0]["fields"], fields);
-    let printed: BTreeSet<_> = records.iter().filter(|record| record["source"] != "log").map(|r| r["source"].as_str()).collect();
+    let printed: BTreeSet<_> =
+        records.iter().filter(|record| record["source"] != "log").map(|r| r["source"].as_str()).collect();
     assert_eq!(printed, BTreeSet::from([Some("stdout"), Some("stderr")]));
 
     for format in ["table", "json", "yaml"] {
@@ -106,7 +107,8 @@ async fn a_flood_is_cut_to_its_rate_and_what_was_left_out_is_counted() {
         records.iter().any(|record| record["message"] == "\"after\"").then_some(records)
     })
     .await;
-    let kept = u64::try_from(records.iter().filter(|record| record["message"].as_str().unwrap().starts_with("line ")).count());
+    let kept =
+        u64::try_from(records.iter().filter(|record| record["message"].as_str().unwrap().starts_with("line ")).count());
     let kept = kept.unwrap();
     let dropped: u64 = records.iter().filter_map(|record| record["dropped"].as_u64()).sum();
     // The flood may lie over the border between two seconds.

@@ -42,7 +42,11 @@ async fn what_is_no_component_or_asks_for_too_much_is_named() {
     let no_inbox = deploy(&host, &written("empty.wasm", EMPTY_COMPONENT));
     check(&no_inbox, 1, &["empty.wasm", "does not export bailiwick:agent/inbox", "wit/agent-0.1"]);
     let greedy = deploy(&host, &repo().join("tests/guests/greedy-import.toml"));
-    check(&greedy, 1, &["greedy_import.wasm", "imports wasi:sockets/", "does not offer", "build the component without it"]);
+    check(
+        &greedy,
+        1,
+        &["greedy_import.wasm", "imports wasi:sockets/", "does not offer", "build the component without it"],
+    );
     check(&deploy(&host, &host.home().join("none.toml")), 1, &["none.toml", "cannot read"]);
     nothing_is_left(&host).await;
 }
@@ -94,7 +98,11 @@ async fn an_import_that_was_not_granted_is_named_with_its_grant() {
     let mut package = Package::zoo();
     package.manifest.remove("grants");
     let refused = deploy(&host, &package.write(host.home()));
-    check(&refused, 1, &["imports bailiwick:agent/messaging@0.1", "imports bailiwick:discovery/registry@0.1", "grants"]);
+    check(
+        &refused,
+        1,
+        &["imports bailiwick:agent/messaging@0.1", "imports bailiwick:discovery/registry@0.1", "grants"],
+    );
     nothing_is_left(&host).await;
 }
 
@@ -107,7 +115,11 @@ async fn whom_or_what_the_host_does_not_know_is_told_with_the_next_step() {
     check(&host.cli(&["agent", "list", "--tenant", "nobody"]), 1, &unknown);
     check(&host.cli(&["tenant", "create", "acme"]), 1, &["acme", "taken", "choose another"]);
     check(&host.cli(&["agent", "list"]), 2, &["no tenant named", "--tenant"]);
-    check(&host.cli(&["agent", "list", "--tenant", "acme", "--token", "wrong"]), 1, &["unauthorized", "operator.token"]);
+    check(
+        &host.cli(&["agent", "list", "--tenant", "acme", "--token", "wrong"]),
+        1,
+        &["unauthorized", "operator.token"],
+    );
     check(&host.cli(&["agent", "list", "--tenant", "acme", "--token", "@/none"]), 1, &["/none", "cannot read"]);
     let data = ["agent", "send", "zoo", "--tenant", "acme", "--type", "t", "--data", "{"];
     check(&host.cli(&data), 2, &["--data"]);
