@@ -10,8 +10,8 @@ use host_store::{DataDir, write_private};
 pub(crate) fn operator_token(data: &DataDir) -> anyhow::Result<String> {
     let path = data.operator_token();
     if !path.exists() {
-        let token: String = random()?.iter().map(|byte| format!("{byte:02x}")).collect();
-        write_private(&path, format!("{token}\n").as_bytes())?;
+        let [high, low] = [random::<16>()?, random::<16>()?].map(u128::from_be_bytes);
+        write_private(&path, format!("{high:032x}{low:032x}\n").as_bytes())?;
     }
     let token = fs::read_to_string(&path).with_context(|| unreadable(&path))?;
     ensure!(
@@ -26,7 +26,7 @@ pub(crate) fn operator_token(data: &DataDir) -> anyhow::Result<String> {
 pub(crate) fn artifact_key(data: &DataDir) -> anyhow::Result<[u8; 32]> {
     let path = data.artifact_key();
     if !path.exists() {
-        write_private(&path, &random()?)?;
+        write_private(&path, &random::<32>()?)?;
     }
     let key = fs::read(&path).with_context(|| unreadable(&path))?;
     key.try_into().map_err(|_| {
@@ -38,8 +38,8 @@ fn unreadable(path: &Path) -> String {
     format!("cannot read {}", path.display())
 }
 
-fn random() -> anyhow::Result<[u8; 32]> {
-    let mut bytes = [0; 32];
+fn random<const LEN: usize>() -> anyhow::Result<[u8; LEN]> {
+    let mut bytes = [0; LEN];
     getrandom::fill(&mut bytes).context("the machine gives no random bytes")?;
     Ok(bytes)
 }

@@ -146,7 +146,7 @@ async fn until_told(args: &HostArgs, mut config: Config, level: &logging::Level)
             _ = term.recv() => return Ok(()),
             _ = int.recv() => return Ok(()),
             _ = hup.recv() => match layers::load(args) {
-                Ok(new) => config = take_over(config, new, level)?,
+                Ok(new) => config = take_over(config, &new, level)?,
                 Err(error) => tracing::error!(error = format!("{error:#}"), "the configuration is invalid; nothing was changed"),
             },
         }
@@ -154,9 +154,9 @@ async fn until_told(args: &HostArgs, mut config: Config, level: &logging::Level)
 }
 
 /// Takes over what can change while the host runs, and says what cannot.
-fn take_over(old: Config, new: Config, level: &logging::Level) -> anyhow::Result<Config> {
+fn take_over(old: Config, new: &Config, level: &logging::Level) -> anyhow::Result<Config> {
     let taken = Config { log: crate::config::Log { level: new.log.level.clone(), ..old.log.clone() }, ..old };
-    let rest = if taken == new { "everything is in force" } else { "other changes wait for a restart" };
+    let rest = if taken == *new { "everything is in force" } else { "other changes wait for a restart" };
     tracing::info!(level = new.log.level, rest, "the configuration was read again");
     // Last, so that a quieter log still says why it is quiet from here on.
     level.set(&new.log.level)?;
