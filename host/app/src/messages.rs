@@ -43,7 +43,7 @@ impl App {
     /// Watches a tenant's messages whose address matches a pattern, queues and replies included.
     pub fn watch(&self, tenant: &TenantId, pattern: &str) -> Result<Watch, AppError> {
         let operator = self.fleet().operator(tenant)?;
-        let pattern = TopicPattern::parse_in(tenant, pattern).map_err(|_| AppError::BadPattern)?;
+        let pattern = TopicPattern::parse_address_in(tenant, pattern).map_err(|_| AppError::BadPattern)?;
         tracing::info!(%tenant, %pattern, "an operator watches");
         Ok(self.courier().watch(operator.caller.clone(), pattern))
     }

@@ -98,7 +98,7 @@ impl Courier {
     pub fn settle(&self, party: &Party, accepted: &Accepted, outcome: Outcome) {
         let handled = matches!(outcome, Outcome::Done(_));
         count(if handled { &party.counters.handled } else { &party.counters.failed });
-        let Some(token) = accepted.envelope().reply_to else { return };
+        let Some(token) = accepted.reply_to() else { return };
         match outcome {
             Outcome::Done(Some(draft)) => self.reply(party, accepted, draft, token),
             Outcome::Done(None) => self.replies().give_up(token, "no-answer"),
@@ -111,7 +111,7 @@ impl Courier {
     /// Ends a delivery that nobody will handle: its receiver stops.
     pub fn drop_waiting(&self, party: &Party, accepted: &Accepted) {
         count(&party.counters.dropped);
-        if let Some(token) = accepted.envelope().reply_to {
+        if let Some(token) = accepted.reply_to() {
             self.replies().give_up(token, "stopping");
         }
     }

@@ -55,12 +55,14 @@ impl Inbound for Replies {
         let Delivery::Local(stamped) = &delivery else { return Err(NotTaken::Refused) };
         let Destination::Reply { token, .. } = stamped.envelope().to else { return Err(NotTaken::Refused) };
         // An answer that comes too late finds nobody, like one with a made-up token.
-        let asker = self.waiting.lock().remove(&token).ok_or(NotTaken::Refused)?;
-        let receiver = Receiver::Asker { caller: &asker.caller, token };
+        let caller = self.waiting.lock().get(&token).map(|asker| asker.caller.clone()).ok_or(NotTaken::Refused)?;
+        let receiver = Receiver::Asker { caller: &caller, token };
         let accepted = self.gate.accept(delivery, receiver, self.clock.now()).map_err(|refused| {
-            tracing::error!(tenant = %asker.caller.tenant(), agent = %asker.caller.agent(), %refused, "an answer was not accepted");
+            tracing::warn!(tenant = %caller.tenant(), agent = %caller.agent(), %refused, "an answer was not accepted");
             NotTaken::Refused
         })?;
+        // Only what was accepted ends the wait.
+        let asker = self.waiting.lock().remove(&token).ok_or(NotTaken::Refused)?;
         asker.answer.send(Ok(accepted)).map_err(|_| NotTaken::Refused)
     }
 }

@@ -21,7 +21,6 @@ pub(crate) const REQUESTS_MAX: u64 = 100;
 /// An empty host.
 pub(crate) struct World {
     pub(crate) courier: Courier,
-    pub(crate) clock: Arc<FixedClock>,
     bus: Arc<EmbeddedBus>,
 }
 
@@ -50,11 +49,11 @@ impl World {
             bus: bus.clone(),
             registry: Arc::new(Registry::new()),
             logs: Arc::new(LogBook::new(clock.clone())),
-            clock: clock.clone(),
+            clock,
             ids: Arc::new(CountedIds::default()),
             started: NOW,
         };
-        Self { courier: Courier::new(parts), clock, bus }
+        Self { courier: Courier::new(parts), bus }
     }
 
     /// An agent with room for so many messages, its own queue and subscriptions.

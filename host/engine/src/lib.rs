@@ -13,6 +13,8 @@ mod host;
 mod program;
 mod settings;
 mod state;
+#[cfg(test)]
+mod tests;
 mod ticker;
 mod wasi;
 

@@ -17,7 +17,7 @@ use host_bus::EmbeddedBus;
 use host_component::{Capability, Digest};
 use host_courier::{Counters, Courier, CourierParts, LogBook, Party};
 use host_gate::{Gate, MessageLimits};
-use host_model::{Destination, Envelope, Limits, Producer, TenantId};
+use host_model::{Envelope, Limits};
 use host_quota::Budget;
 use host_registry::Registry;
 use tempfile::TempDir;
@@ -98,14 +98,15 @@ struct Agent {
     birth: Arc<Birth>,
     party: Arc<Party>,
     courier: Courier,
+    bus: Arc<EmbeddedBus>,
 }
 
 impl Agent {
     fn new(limits: Limits) -> Self {
-        let clock = Arc::new(FixedClock::new());
+        let (clock, bus) = (Arc::new(FixedClock::new()), Arc::new(EmbeddedBus::new()));
         let courier = Courier::new(CourierParts {
             gate: Gate::new(MessageLimits::default()),
-            bus: Arc::new(EmbeddedBus::new()),
+            bus: bus.clone(),
             registry: Arc::new(Registry::new()),
             logs: Arc::new(LogBook::new(clock.clone())),
             clock: clock.clone(),
@@ -126,7 +127,7 @@ impl Agent {
             registry_url: String::new(),
             clock,
         };
-        Self { birth: Arc::new(birth), party, courier }
+        Self { birth: Arc::new(birth), party, courier, bus }
     }
 
     /// As much fuel as there can be, and this deadline.

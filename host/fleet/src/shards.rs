@@ -210,8 +210,13 @@ impl<'a> Worker<'a> {
             match self.next() {
                 Next::Begin(address, accepted, runner) => {
                     let tenant = accepted.receiver().tenant().clone();
-                    let slot = self.admit(Call { tenant, work: runner.begin(accepted), address: Some(address) });
-                    self.poll(slot);
+                    match contained(&tenant, || runner.begin(accepted)) {
+                        Some(work) => {
+                            let slot = self.admit(Call { tenant, work, address: Some(address) });
+                            self.poll(slot);
+                        }
+                        None => self.shard.done(address),
+                    }
                 }
                 Next::Resume(slot) => self.poll(slot),
                 Next::Again => {}
@@ -262,9 +267,9 @@ impl<'a> Worker<'a> {
     fn drop_calls_of(&mut self, closed: &[Address]) {
         for (slot, place) in self.calls.iter_mut().enumerate() {
             let of_closed = |call: &Call| call.address.is_some_and(|address| closed.contains(&address));
-            if place.call.as_ref().is_some_and(of_closed) {
-                place.call = None;
+            if let Some(call) = place.call.take_if(|call| of_closed(call)) {
                 self.free.push(slot);
+                contained(&call.tenant, || drop(call.work));
             }
         }
     }
@@ -287,21 +292,29 @@ impl<'a> Worker<'a> {
         let Some(call) = &mut place.call else { return };
         place.alarm.rung.store(false, Ordering::Release);
         let mut context = Context::from_waker(&place.waker);
-        let ended = match catch_unwind(AssertUnwindSafe(|| call.work.as_mut().poll(&mut context))) {
-            Ok(poll) => poll.is_ready(),
-            Err(panic) => {
-                tracing::error!(tenant = %call.tenant, panic = panic_text(&*panic), "guest work panicked in the host");
-                true
-            }
-        };
-        if ended {
-            let address = place.call.take().and_then(|call| call.address);
+        let poll = contained(&call.tenant, || call.work.as_mut().poll(&mut context));
+        if poll.is_none_or(|poll| poll.is_ready())
+            && let Some(call) = place.call.take()
+        {
             self.free.push(slot);
-            if let Some(address) = address {
-                self.shard.done(address);
-            }
+            self.end(call);
         }
     }
+
+    fn end(&self, call: Call) {
+        let Call { tenant, work, address } = call;
+        contained(&tenant, || drop(work));
+        if let Some(address) = address {
+            self.shard.done(address);
+        }
+    }
+}
+
+/// Guest work that panics in the host ends alone: its thread goes on with the others'.
+fn contained<R>(tenant: &TenantId, work: impl FnOnce() -> R) -> Option<R> {
+    catch_unwind(AssertUnwindSafe(work))
+        .inspect_err(|panic| tracing::error!(%tenant, panic = panic_text(&**panic), "guest work panicked in the host"))
+        .ok()
 }
 
 /// What a panic said.

@@ -62,7 +62,8 @@ impl Gate {
         if stamped.envelope().expires.is_some_and(|expires| expires < now) {
             return Err(Refused::Expired);
         }
-        Ok(Accepted::new(stamped, receiver.caller().clone()))
+        let may_answer = matches!(receiver, Receiver::Agent { .. });
+        Ok(Accepted::new(stamped, receiver.caller().clone(), may_answer))
     }
 }
 

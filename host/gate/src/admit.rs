@@ -91,7 +91,7 @@ impl Gate {
         stamp: Stamp<'_>,
     ) -> Result<Stamped, Denied> {
         let asked = request.envelope();
-        let Some(token) = asked.reply_to.filter(|_| **request.receiver() == *caller) else {
+        let Some(token) = request.reply_to().filter(|_| **request.receiver() == *caller) else {
             return Err(Denied::NoReplyExpected);
         };
         draft.correlation_id.clone_from(&asked.correlation_id);

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use host_model::{Caller, Envelope};
+use host_model::{Caller, Envelope, ReplyToken};
 
 /// A message that was admitted: its tenant and sender are the host's word. A bus takes only these.
 ///
@@ -50,7 +50,7 @@ pub enum Delivery {
 ///
 /// ```compile_fail,E0451
 /// fn forge(stamped: std::sync::Arc<host_gate::Stamped>, receiver: std::sync::Arc<host_model::Caller>) -> host_gate::Accepted {
-///     host_gate::Accepted { stamped, receiver }
+///     host_gate::Accepted { stamped, receiver, reply_to: None }
 /// }
 /// ```
 /// ```compile_fail,E0277
@@ -65,17 +65,25 @@ pub enum Delivery {
 pub struct Accepted {
     stamped: Arc<Stamped>,
     receiver: Arc<Caller>,
+    /// Where its receiver may send an answer: nowhere, for one that merely watches.
+    reply_to: Option<ReplyToken>,
 }
 
 impl Accepted {
     /// Called at the end of `accept` and nowhere else.
-    pub(crate) fn new(stamped: Arc<Stamped>, receiver: Arc<Caller>) -> Self {
-        Self { stamped, receiver }
+    pub(crate) fn new(stamped: Arc<Stamped>, receiver: Arc<Caller>, may_answer: bool) -> Self {
+        let reply_to = stamped.envelope().reply_to.filter(|_| may_answer);
+        Self { stamped, receiver, reply_to }
     }
 
     /// What was accepted.
     pub fn envelope(&self) -> &Envelope {
         self.stamped.envelope()
+    }
+
+    /// Where its receiver may send an answer.
+    pub fn reply_to(&self) -> Option<ReplyToken> {
+        self.reply_to
     }
 
     /// Who may handle it.

@@ -149,15 +149,20 @@ impl Mailbox {
         None
     }
 
+    /// The two kinds of work alternate; where one has nothing, the other has the turn.
     fn turn_of(&mut self, index: u32) -> Option<Turn> {
-        let tenant = self.tenants.get_mut(index as usize)?;
-        let woken_first = !tenant.woken_had_last_turn || tenant.line.is_empty();
-        if woken_first && let Some(key) = tenant.woken.pop_front() {
-            tenant.woken_had_last_turn = true;
-            return Some(Turn::Resume(key));
+        if self.tenants.get(index as usize)?.woken_had_last_turn {
+            self.deliver(index).or_else(|| self.resume(index))
+        } else {
+            self.resume(index).or_else(|| self.deliver(index))
         }
-        tenant.woken_had_last_turn = false;
-        self.deliver(index)
+    }
+
+    fn resume(&mut self, index: u32) -> Option<Turn> {
+        let tenant = self.tenants.get_mut(index as usize)?;
+        let key = tenant.woken.pop_front()?;
+        tenant.woken_had_last_turn = true;
+        Some(Turn::Resume(key))
     }
 
     fn deliver(&mut self, index: u32) -> Option<Turn> {
@@ -170,6 +175,7 @@ impl Mailbox {
             let Some(accepted) = queue.take() else { continue };
             queue.in_flight += 1;
             self.line_up(address);
+            self.tenants.get_mut(index as usize)?.woken_had_last_turn = false;
             return Some(Turn::Deliver(address, accepted));
         }
         None

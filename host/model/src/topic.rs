@@ -81,6 +81,14 @@ impl TopicPattern {
         canonical_in(tenant, raw)?.parse()
     }
 
+    /// As [`parse_in`](Self::parse_in), for one who may watch the host's own addresses too: `queues.>`.
+    pub fn parse_address_in(tenant: &TenantId, raw: &str) -> Result<Self, BadTopic> {
+        let pattern = canonical_in(tenant, raw)?;
+        let watched = pattern.strip_prefix("queues.").or_else(|| pattern.strip_prefix("replies.")).unwrap_or(&pattern);
+        watched.parse::<Self>()?;
+        Ok(Self(pattern.as_ref().into()))
+    }
+
     /// Whether a topic is among those the pattern stands for.
     pub fn matches(&self, topic: &Topic) -> bool {
         self.matches_text(topic.as_str())
@@ -265,6 +273,19 @@ mod tests {
         check("*.b", "a.b", true);
         assert!(">.a".parse::<TopicPattern>().is_err());
         assert!("a*.b".parse::<TopicPattern>().is_err());
+    }
+
+    #[test]
+    fn only_a_watchers_pattern_names_the_hosts_own_addresses() {
+        let check = |raw: &str, watcher: bool, agent: bool| {
+            assert_eq!(TopicPattern::parse_address_in(&acme(), raw).is_ok(), watcher, "{raw}");
+            assert_eq!(TopicPattern::parse_in(&acme(), raw).is_ok(), agent, "{raw}");
+        };
+        check("queues.>", true, false);
+        check("tenants/acme/replies/*", true, false);
+        check("incident.*", true, true);
+        check("queues.a b", false, false);
+        check("tenants.globex.queues.>", false, false);
     }
 
     #[test]

@@ -19,7 +19,7 @@ use host_quota::TenantLimits;
 use host_registry::Registry;
 use host_store::{ComponentFiles, DataDir, Sqlite};
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::args::HostArgs;
@@ -37,6 +37,8 @@ pub(crate) async fn run(args: HostArgs) -> anyhow::Result<()> {
     if args.print_config {
         return say(&config.explained()?);
     }
+    // Before anything that takes time: a host that is told to stop while it starts drains too.
+    let mut signals = Signals::listen()?;
     let level = logging::start(&config.log)?;
     let data = DataDir::open(&config.data)?;
     let token = files::operator_token(&data)?;
@@ -61,7 +63,7 @@ pub(crate) async fn run(args: HostArgs) -> anyhow::Result<()> {
     tokio::select! {
         served = &mut serving => served.context("the API ended")?,
         () = starting => {}
-        told = until_told(&args, config.clone(), &level) => told?,
+        told = signals.until_told(&args, config.clone(), &level) => told?,
     }
     tracing::info!("draining");
     closing.cancel();
@@ -137,18 +139,32 @@ fn shard_count(config: &Config) -> usize {
     }
 }
 
-/// Returns when the host is told to stop; reads the configuration again whenever it is told to.
-async fn until_told(args: &HostArgs, mut config: Config, level: &logging::Level) -> anyhow::Result<()> {
-    let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    let mut hup = signal(SignalKind::hangup())?;
-    loop {
-        tokio::select! {
-            _ = term.recv() => return Ok(()),
-            _ = int.recv() => return Ok(()),
-            _ = hup.recv() => match layers::load(args) {
-                Ok(new) => config = take_over(config, &new, level)?,
-                Err(error) => tracing::error!(error = format!("{error:#}"), "the configuration is invalid; nothing was changed"),
-            },
+/// What the host can be told from outside.
+struct Signals {
+    term: Signal,
+    int: Signal,
+    hup: Signal,
+}
+
+impl Signals {
+    fn listen() -> std::io::Result<Self> {
+        let [term, int, hup] = [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::hangup()].map(signal);
+        Ok(Self { term: term?, int: int?, hup: hup? })
+    }
+
+    /// Returns when the host is told to stop; reads the configuration again whenever it is told to.
+    async fn until_told(&mut self, args: &HostArgs, mut config: Config, level: &logging::Level) -> anyhow::Result<()> {
+        loop {
+            tokio::select! {
+                _ = self.term.recv() => return Ok(()),
+                _ = self.int.recv() => return Ok(()),
+                _ = self.hup.recv() => match layers::load(args) {
+                    Ok(new) => config = take_over(config, &new, level)?,
+                    Err(error) => {
+                        tracing::error!(error = format!("{error:#}"), "the configuration is invalid; nothing was changed");
+                    }
+                },
+            }
         }
     }
 }

@@ -34,8 +34,8 @@ const LOOK: Duration = Duration::from_micros(50);
 /// A running host without its API.
 pub(crate) struct House {
     pub(crate) fleet: Fleet,
-    /// A tenant for each shard, in the shards' order.
-    pub(crate) tenants: Vec<TenantId>,
+    /// For each mode a tenant on each shard: in one tenant, one chain would set off the other.
+    tenants: [Vec<TenantId>; 2],
     digest: Digest,
     pub(crate) component: Vec<u8>,
     pub(crate) runtime: Runtime,
@@ -53,18 +53,18 @@ pub(crate) struct Chain<'a> {
 }
 
 impl House {
-    /// A house with this many shards, and one tenant on each.
+    /// A house with this many shards, and tenants on each.
     pub(crate) fn open(shards: usize, artefacts: &Path, hop_max: u16) -> anyhow::Result<Self> {
         let runtime = Runtime::new()?;
         let data = TempDir::new()?;
         let component = echo::component()?;
         let digest = Digest::of(&component);
         let shards_of = Shards::start(shards, runtime.handle())?;
-        let tenants = tenants(&shards_of, shards)?;
+        let tenants = [tenants(&shards_of, shards, "fresh")?, tenants(&shards_of, shards, "resident")?];
         let fleet = runtime.block_on(async {
             let fleet = Fleet::load(parts(data.path(), artefacts, hop_max).await?, shards_of).await?;
             fleet.parts().components.save(&digest, &component).await?;
-            for tenant in &tenants {
+            for tenant in tenants.iter().flatten() {
                 fleet.create_tenant(tenant.clone(), tenant.to_string()).await?;
             }
             anyhow::Ok(fleet)
@@ -87,11 +87,18 @@ impl House {
 
     /// A chain in the tenant of one shard.
     pub(crate) fn chain(&self, shard: usize, mode: Mode) -> anyhow::Result<Chain<'_>> {
-        let tenant = self.tenants.get(shard).context("there is no such shard")?;
-        let id = if mode == Mode::PerMessage { "fresh" } else { "resident" };
+        let tenant = self.tenant(shard, mode)?;
+        let id = "echo";
         self.deploy(tenant, id, mode, true)?;
         let operator = self.fleet.operator(tenant)?;
         Ok(Chain { house: self, operator, agent: id.parse()?, usual: Duration::ZERO })
+    }
+
+    /// The tenant whose agents run on a shard in one mode.
+    pub(crate) fn tenant(&self, shard: usize, mode: Mode) -> anyhow::Result<&TenantId> {
+        let [fresh, resident] = &self.tenants;
+        let tenants = if mode == Mode::PerMessage { fresh } else { resident };
+        tenants.get(shard).context("there is no such shard")
     }
 
     /// Messages an agent has handled, well or not.
@@ -137,7 +144,6 @@ impl Chain<'_> {
     fn seed(&self, seeds: u64) -> anyhow::Result<()> {
         let courier = &self.house.fleet.parts().courier;
         for _ in 0..seeds {
-            // To this agent alone: its tenant may have other chains, which must stay silent.
             courier.send(&self.operator, self.agent.as_str(), draft(), None).map_err(|refusal| refused(&refusal))?;
         }
         Ok(())
@@ -209,10 +215,10 @@ async fn parts(data: &Path, artefacts: &Path, hop_max: u16) -> anyhow::Result<Fl
 }
 
 /// The first ids whose homes are the shards in their order.
-fn tenants(shards: &Shards, count: usize) -> anyhow::Result<Vec<TenantId>> {
+fn tenants(shards: &Shards, count: usize, name: &str) -> anyhow::Result<Vec<TenantId>> {
     let mut found: Vec<TenantId> = Vec::new();
     for number in 0..1000 {
-        let tenant: TenantId = format!("tenant-{number}").parse()?;
+        let tenant: TenantId = format!("{name}-{number}").parse()?;
         if found.len() < count && found.iter().all(|other| !Arc::ptr_eq(shards.home(other), shards.home(&tenant))) {
             found.push(tenant);
         }

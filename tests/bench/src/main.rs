@@ -60,12 +60,14 @@ fn measure(args: &Args) -> anyhow::Result<()> {
     let wanted = |name: &str| args.only.is_empty() || args.only.iter().any(|only| only == name);
     report::opening(&plan)?;
     let mut metrics: Vec<Metric> = Vec::new();
-    for suite in [throughput::measure, artefact::measure, memory::measure] {
-        for metric in suite(&plan, &wanted)? {
-            report::row(&metric, &plan)?;
-            metrics.push(metric);
-        }
-    }
+    let mut tell = |metric: Metric| {
+        report::row(&metric, &plan)?;
+        metrics.push(metric);
+        Ok(())
+    };
+    throughput::measure(&plan, &wanted, &mut tell)?;
+    artefact::measure(&plan, &wanted, &mut tell)?;
+    memory::measure(&plan, &wanted, &mut tell)?;
     report::closing()?;
     args.json.as_deref().map_or(Ok(()), |file| report::write_json(file, &metrics))
 }

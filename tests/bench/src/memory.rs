@@ -15,7 +15,7 @@ use crate::echo::{self, Mode};
 use crate::harness::{Plan, median};
 use crate::house::{House, draft, refused};
 use crate::machine::pss_bytes;
-use crate::metric::{Better, Metric, Question};
+use crate::metric::{Better, Metric, Question, Tell, Wanted};
 
 /// What a child of this program is called with, before its kind, the number of agents and the folder of compiled code.
 pub(crate) const CHILD_VERB: &str = "measure-memory";
@@ -44,24 +44,26 @@ enum Kind {
     Deployed,
 }
 
+/// The one chain of causes there is here ends at the second message.
+const HOP_MAX: u16 = 32;
+
 /// Measures what is wanted of this file.
-pub(crate) fn measure(plan: &Plan, wanted: &dyn Fn(&str) -> bool) -> anyhow::Result<Vec<Metric>> {
-    let mut metrics = Vec::new();
+pub(crate) fn measure(plan: &Plan, wanted: Wanted<'_>, tell: Tell<'_>) -> anyhow::Result<()> {
     if !["M12", "M12-deployed"].into_iter().any(wanted) {
-        return Ok(metrics);
+        return Ok(());
     }
     let artefacts = TempDir::new()?;
     // Compiles for all of them.
-    drop(House::open(1, artefacts.path(), 1)?.program()?);
+    drop(House::open(1, artefacts.path(), HOP_MAX)?.program()?);
     Bare::new(Setup::Tuned)?.compile(&echo::component()?, &artefacts.path().join(TUNED))?;
     let plan = plan.with_rounds(ROUNDS);
     if wanted("M12") {
-        metrics.push(live(&plan, artefacts.path())?);
+        tell(live(&plan, artefacts.path())?)?;
     }
     if wanted("M12-deployed") {
-        metrics.push(deployed(&plan, artefacts.path())?);
+        tell(deployed(&plan, artefacts.path())?)?;
     }
-    Ok(metrics)
+    Ok(())
 }
 
 /// A child's work: prints the bytes that its agents hold together.
@@ -125,7 +127,7 @@ fn child(kind: Kind, count: u32, artefacts: &Path) -> anyhow::Result<f64> {
 }
 
 fn hold_live(count: u32, artefacts: &Path) -> anyhow::Result<u64> {
-    let house = House::open(1, artefacts, 1)?;
+    let house = House::open(1, artefacts, HOP_MAX)?;
     // One before the first look: what is loaded once is no agent's own.
     wake(&house, [0])?;
     grown(|| wake(&house, 1..=count))
@@ -150,14 +152,14 @@ fn hold_bare(count: u32, artefacts: &Path) -> anyhow::Result<u64> {
 }
 
 fn hold_deployed(count: u32, artefacts: &Path) -> anyhow::Result<u64> {
-    let house = House::open(1, artefacts, 1)?;
-    let tenant = house.tenants.first().context("a house has a tenant")?;
+    let house = House::open(1, artefacts, HOP_MAX)?;
+    let tenant = house.tenant(0, Mode::PerMessage)?;
     grown(|| (0..count).try_for_each(|number| house.deploy(tenant, &format!("idle-{number}"), Mode::PerMessage, false)))
 }
 
 /// Deploys resident agents and lets each handle one message.
 fn wake(house: &House, numbers: impl IntoIterator<Item = u32>) -> anyhow::Result<()> {
-    let tenant = house.tenants.first().context("a house has a tenant")?;
+    let tenant = house.tenant(0, Mode::Resident)?;
     let operator = house.fleet.operator(tenant)?;
     for number in numbers {
         let id: AgentId = format!("live-{number}").parse()?;

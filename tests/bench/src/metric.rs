@@ -47,6 +47,11 @@ pub(crate) struct Question {
     pub(crate) reference: String,
 }
 
+/// Whether a metric of this name is wanted.
+pub(crate) type Wanted<'a> = &'a dyn Fn(&str) -> bool;
+/// Where a metric goes as soon as it is measured.
+pub(crate) type Tell<'a> = &'a mut dyn FnMut(Metric) -> anyhow::Result<()>;
+
 impl Question {
     /// The answer, from one ratio per round.
     pub(crate) fn answer(self, ratios: Vec<f64>) -> Metric {

@@ -9,7 +9,7 @@ use crate::bare::{Bare, Live, Loaded, Setup};
 use crate::echo::{self, Mode};
 use crate::harness::{Arm, Batch, Plan, rounds};
 use crate::house::{Chain, House};
-use crate::metric::{Better, Metric, Question, typical};
+use crate::metric::{Better, Metric, Question, Tell, Wanted, typical};
 use crate::solo::Solo;
 use crate::worker::Worker;
 
@@ -34,7 +34,7 @@ struct Bench {
 }
 
 /// Measures what is wanted of this file.
-pub(crate) fn measure(plan: &Plan, wanted: &dyn Fn(&str) -> bool) -> anyhow::Result<Vec<Metric>> {
+pub(crate) fn measure(plan: &Plan, wanted: Wanted<'_>, tell: Tell<'_>) -> anyhow::Result<()> {
     type Measure = fn(&Bench) -> anyhow::Result<Metric>;
     let all: [(&str, Measure); 6] = [
         ("M1", Bench::m1),
@@ -46,10 +46,10 @@ pub(crate) fn measure(plan: &Plan, wanted: &dyn Fn(&str) -> bool) -> anyhow::Res
     ];
     let chosen: Vec<_> = all.into_iter().filter(|(name, _)| wanted(name)).collect();
     if chosen.is_empty() {
-        return Ok(Vec::new());
+        return Ok(());
     }
     let bench = Bench::open(plan)?;
-    chosen.into_iter().map(|(_, measure)| measure(&bench)).collect()
+    chosen.into_iter().try_for_each(|(_, measure)| tell(measure(&bench)?))
 }
 
 impl Bench {

@@ -97,7 +97,7 @@ impl Api {
 
     /// Creates a tenant.
     pub async fn create_tenant(&self, id: &str) {
-        self.post("/api/tenants", json!({ "id": id })).await.ok();
+        self.post("/api/tenants", json!({ "tenantId": id })).await.ok();
     }
 
     /// Uploads and deploys an agent, and tells what the host says to that.

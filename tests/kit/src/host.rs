@@ -11,7 +11,7 @@ use tempfile::TempDir;
 use crate::api::Api;
 use crate::cli::Ran;
 use crate::process::{Ended, Process};
-use crate::{cli, paths, template};
+use crate::{cli, eventually, paths, template};
 
 /// How long a host may take until it listens, and until it has drained.
 const START_TIME_MAX: Duration = Duration::from_secs(20);
@@ -152,6 +152,11 @@ impl Host {
     /// Runs a client verb against it.
     pub fn cli(&self, args: &[&str]) -> Ran {
         cli::run(self.home.path(), &[("BAILIWICK_URL", &self.url), ("BAILIWICK_TOKEN", &self.token)], args)
+    }
+
+    /// Returns when it has started every agent that should be up.
+    pub async fn ready(&self) {
+        eventually("it is ready", async || (self.api.get("/readyz").await.status == 200).then_some(())).await;
     }
 
     /// Tells it to read its configuration again.

@@ -107,7 +107,10 @@ async fn compiled_code_is_refused_as_an_upload() {
     let code = fs::read(file(sandbox.dir.path(), &one, "cwasm")).unwrap();
     assert!(matches!(host_component::Component::read(&code), Err(ComponentError::Elf)));
     let forced = sandbox.engine.program(Digest::of(&code), &code, &Capability::ALL).await.map(drop);
-    assert!(matches!(forced, Err(EngineError::Compile(_))), "past the first check it is compiled, not mapped: {forced:?}");
+    assert!(
+        matches!(forced, Err(EngineError::Compile(_))),
+        "past the first check it is compiled, not mapped: {forced:?}"
+    );
 }
 
 #[tokio::test]

@@ -46,16 +46,19 @@ async fn the_same_work_takes_the_same_fuel_on_every_engine_and_pool() {
 #[tokio::test]
 async fn a_call_costs_its_price_and_each_byte_of_its_words() {
     let sandbox = Sandbox::new(Pool::Fast, 2);
-    let idle = agent(
-        &format!("(func $get (param i32 i32 i32)) (memory (export \"memory\") 1) {REALLOC}"),
-        &times(10, GET),
-    );
+    let idle =
+        agent(&format!("(func $get (param i32 i32 i32)) (memory (export \"memory\") 1) {REALLOC}"), &times(10, GET));
     let agent = Agent::with_fuel(10_000_000);
-    let without = agent.handle(&sandbox.program(&idle).await).await.fuel_used;
-    let with = agent.handle(&sandbox.program(&reader(10)).await).await.fuel_used;
+    let [idle, reader] = [sandbox.program(&idle).await, sandbox.program(&reader(10)).await];
+    let (without, with) = (agent.handle(&idle).await.fuel_used, agent.handle(&reader).await.fuel_used);
     let price = 10 * (CALL_BASE + 4);
     // A call into the host and one into the guest differ by a few instructions around them.
-    assert!((price - 50..=price + 200).contains(&(with - without)), "{} for ten calls at {}", with - without, CALL_BASE + 4);
+    assert!(
+        (price - 50..=price + 200).contains(&(with - without)),
+        "{} for ten calls at {}",
+        with - without,
+        CALL_BASE + 4
+    );
 }
 
 #[tokio::test]

@@ -63,7 +63,8 @@ async fn stopping_one_guest_does_not_disturb_another_on_the_same_engine() {
     let work = "(local i32) (local.set 1 (i32.const 400000000))
         (loop $more (br_if $more (local.tee 1 (i32.sub (local.get 1) (i32.const 1)))))";
     let working = sandbox.program(&agent(&format!("{MEMORY} {REALLOC}"), &format!("{work} {NO_ANSWER}"))).await;
-    let (short, long) = (Agent::with_deadline(Duration::from_millis(10)), Agent::with_deadline(Duration::from_mins(10)));
+    let (short, long) =
+        (Agent::with_deadline(Duration::from_millis(10)), Agent::with_deadline(Duration::from_mins(10)));
     let ended = Mutex::new(Vec::new());
     tokio::join!(
         async {
@@ -93,9 +94,8 @@ async fn a_host_without_a_free_slot_says_so_and_blames_no_guest() {
 async fn memory_past_the_limit_is_not_given_and_its_absence_is_the_cause() {
     let sandbox = Sandbox::new(Pool::Fast, 2);
     let grow = |pages: u32| {
-        let handle = format!(
-            "(if (i32.eq (memory.grow (i32.const {pages})) (i32.const -1)) (then unreachable)) {NO_ANSWER}"
-        );
+        let handle =
+            format!("(if (i32.eq (memory.grow (i32.const {pages})) (i32.const -1)) (then unreachable)) {NO_ANSWER}");
         agent(&format!("{MEMORY} {REALLOC}"), &handle)
     };
     let limited = Agent::new(Limits { memory_bytes_max: 4 << 16, ..Limits::default() });

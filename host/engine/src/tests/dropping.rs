@@ -4,72 +4,88 @@ use std::future::Future;
 use std::pin::pin;
 use std::task::{Context, Waker};
 
+use host_bus::{Bus as _, Interest, Subscribe};
+use host_courier::Mail;
+use host_gate::Accepted;
+use host_mailbox::{Address, Mailbox, Open, Push};
 use host_model::Outcome;
+use parking_lot::Mutex;
 
 use super::*;
 
 const DROPS: usize = 1_000;
 const INSTANCES: u32 = 4;
 
-/// Drops a call a thousand times after its first poll, in a pool of four instances.
-async fn drop_midway(guest: Vec<u8>, agent: &Agent) {
+/// Drops a call a thousand times once it is midway, in a pool of four instances.
+async fn drop_midway(guest: Vec<u8>, agent: &Agent, midway: impl Fn() -> bool) {
     let sandbox = Sandbox::new(Pool::Fast, INSTANCES);
     let program = sandbox.program(&guest).await;
     let anything = message("anything");
     for number in 0..DROPS {
         let mut call = pin!(program.handle_fresh(&agent.birth, &anything));
-        let polled = call.as_mut().poll(&mut Context::from_waker(Waker::noop()));
-        assert!(polled.is_pending(), "number {number} was not midway: {polled:?}");
+        loop {
+            let polled = call.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+            assert!(polled.is_pending(), "number {number} has ended: {polled:?}");
+            if midway() {
+                break;
+            }
+        }
         assert!(agent.birth.tenant_memory.used() > 0, "it holds memory");
     }
     assert_eq!(agent.birth.tenant_memory.used(), 0);
-    let plain = self::agent(&format!("(memory (export \"memory\") 1) {REALLOC}"), NO_ANSWER);
-    let plain = sandbox.program(&plain).await;
-    let all = (0..INSTANCES).map(|_| async { agent.handle(&plain).await.outcome });
-    for outcome in all {
-        assert_eq!(outcome.await, Outcome::Done(None));
+    let spinning = sandbox.program(&self::agent(MEMORY, SPIN)).await;
+    let busy = Agent::with_deadline(Duration::from_millis(50));
+    let all =
+        tokio::join!(busy.handle(&spinning), busy.handle(&spinning), busy.handle(&spinning), busy.handle(&spinning));
+    for handled in [all.0, all.1, all.2, all.3] {
+        let cause = host_model::TrapCause::Timeout;
+        assert!(matches!(&handled.outcome, Outcome::Trapped { cause: c, .. } if *c == cause), "all slots: {handled:?}");
     }
 }
 
+const MEMORY: &str = r#"(memory (export "memory") 1) (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) (i32.const 1024))"#;
+const SPIN: &str = "(loop $for_ever (br $for_ever)) unreachable";
+
 #[tokio::test]
 async fn a_thousand_calls_dropped_while_the_guest_runs_leak_no_slot() {
-    let spinning = agent(
-        &format!("(memory (export \"memory\") 1) {REALLOC}"),
-        "(loop $for_ever (br $for_ever)) unreachable",
-    );
-    drop_midway(spinning, &Agent::with_deadline(Duration::from_mins(10))).await;
+    drop_midway(agent(MEMORY, SPIN), &Agent::with_deadline(Duration::from_mins(10)), || true).await;
 }
 
 #[tokio::test]
 async fn a_thousand_calls_dropped_while_the_guest_awaits_an_answer_leak_no_slot_and_no_request() {
     let agent = Agent::with_deadline(Duration::from_mins(10));
-    let silent = Silent::new(&agent);
+    let silent = silent(&agent);
     // Agent "kb" at 64, type "t" at 66; the other parts are empty. It waits as long as it may.
-    let request = "(call $request (i32.const 64))";
     let parts = format!(
-        r#"(import "bailiwick:agent/messaging@0.1.0" "request" (func $host (param {parameters})))
-        (func $request (param i32)
-            (call $host (i32.const 64) (i32.const 2) (i32.const 66) (i32.const 1)
-                (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0)
-                (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const -1) (i32.const 128)))
-        (memory (export "memory") 1) (data (i32.const 64) "kbt") {REALLOC}"#,
+        r#"(import "bailiwick:agent/messaging@0.1.0" "request" (func $request (param {parameters})))
+        (data (i32.const 64) "kbt") {MEMORY}"#,
         parameters = "i32 ".repeat(17),
     );
-    drop_midway(self::agent(&parts, &format!("{request} {NO_ANSWER}")), &agent).await;
+    let request = "(call $request (i32.const 64) (i32.const 2) (i32.const 66) (i32.const 1)
+        (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0)
+        (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const -1) (i32.const 128))";
+    let guest = self::agent(&parts, &format!("{request} {NO_ANSWER}"));
+    drop_midway(guest, &agent, || agent.party.requests.used() == 1).await;
     assert_eq!(agent.party.requests.used(), 0, "no request is open");
-    assert_eq!(silent.received(), DROPS as u64);
+    assert_eq!(silent.counters.view().received, DROPS as u64);
+}
+
+struct OneMailbox(Mutex<Mailbox>, Address);
+
+impl Mail for OneMailbox {
+    fn push(&self, accepted: Accepted) -> Result<(), Push> {
+        self.0.lock().push(self.1, accepted)
+    }
 }
 
 /// The agent `kb`, which takes requests and answers none.
-struct Silent(Arc<Party>);
-
-impl Silent {
-    fn new(asker: &Agent) -> Self {
-        let _ = asker;
-        todo_silent(asker)
-    }
-
-    fn received(&self) -> u64 {
-        self.0.counters.view().received
-    }
+fn silent(asker: &Agent) -> Arc<Party> {
+    let party = Party::new(born("acme", "kb"), grants(&[]), Budget::new(1), false, Arc::<Counters>::default());
+    let party = Arc::new(party);
+    let mut mailbox = Mailbox::default();
+    let address = mailbox.open(Open { receiver: party.caller.clone(), len_max: 65_536, in_flight_max: 1 });
+    let inbound = asker.courier.inbound(party.clone(), Arc::new(OneMailbox(Mutex::new(mailbox), address)));
+    let (tenant, interest) = (party.caller.tenant().clone(), Interest::Queue(party.caller.agent().clone()));
+    asker.bus.subscribe(Subscribe { tenant, interest, queue: None }, inbound);
+    party
 }

@@ -189,6 +189,26 @@ fn work_that_always_wakes_again_leaves_a_turn_to_messages_and_to_other_tenants()
 }
 
 #[test]
+fn a_turn_is_not_lost_to_a_receiver_that_was_closed_or_held() {
+    for close in [true, false] {
+        let mut mailbox = Mailbox::default();
+        let (kb, quiet) = (wide(&mut mailbox, "acme"), wide(&mut mailbox, "globex"));
+        let acme = kb.0.tenant().clone();
+        mailbox.wake(&acme, 1);
+        assert_eq!(next(&mut mailbox).as_deref(), Some("#1"), "so that a message is next");
+        push(&mut mailbox, &kb, "never delivered");
+        mailbox.wake(&acme, 2);
+        push(&mut mailbox, &quiet, "quiet");
+        if close {
+            mailbox.close(kb.1);
+        } else {
+            mailbox.hold(kb.1);
+        }
+        assert_eq!(rest(&mut mailbox), ["#2", "quiet"], "closed: {close}");
+    }
+}
+
+#[test]
 fn a_closed_mailbox_hands_back_what_waited_and_takes_nothing_more() {
     let mut mailbox = Mailbox::default();
     let kb = wide(&mut mailbox, "acme");
@@ -287,7 +307,7 @@ mod model {
         mailbox: Mailbox,
         receivers: Vec<Receiver>,
         woken: [VecDeque<u64>; TENANTS.len()],
-        /// The tenants that had something to do and have not had a turn since, by who has waited longest.
+        /// How many turns went to others since a tenant had something to do.
         passed_over: [u32; TENANTS.len()],
         taken: u64,
         delivered: HashSet<u64>,

@@ -40,18 +40,13 @@ async fn host_with_agents() -> Host {
     host
 }
 
-/// Returns when the host has started what should be up.
-async fn ready(host: &Host) {
-    eventually("it is ready", async || (host.api.get("/readyz").await.status == 200).then_some(())).await;
-}
-
 async fn check_comes_back(end: impl Fn(&mut Host) -> Ended) {
     let mut host = host_with_agents().await;
     let (before, token) = (facts(&host).await, host.token.clone());
     assert_eq!(before.iter().filter(|fact| fact[5] == "ready").count(), 3, "{before:#?}");
     end(&mut host);
     host.start_again();
-    ready(&host).await;
+    host.ready().await;
     assert_eq!(facts(&host).await, before);
     assert_eq!(host.token, token, "the operator's token stays");
     for (tenant, agent) in [("acme", "zoo"), ("acme", "zoo-resident"), ("globex", "zoo-resident")] {
@@ -226,14 +221,14 @@ async fn compiled_code_that_was_changed_is_compiled_again_and_not_run() {
 
     let complaints = |host: &Host| host.log().iter().filter(|line| line.contains("fails its check")).count();
     host.start_again();
-    ready(&host).await;
+    host.ready().await;
     assert_eq!((complaints(&host), host.api.agent("acme", "zoo").await["state"].take()), (1, json!("ready")));
     host.api.ask("acme", "zoo", "mirror", &Value::Null).await.ok();
     assert_ne!(fs::read(&code).unwrap(), bytes, "it was written anew");
 
     host.terminate();
     host.start_again();
-    ready(&host).await;
+    host.ready().await;
     assert_eq!(complaints(&host), 0, "what was compiled again is good");
 }
 

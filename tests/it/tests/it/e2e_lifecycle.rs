@@ -170,6 +170,7 @@ async fn a_deleted_agents_id_stays_taken_in_its_tenant_alone() {
         assert_eq!(host.api.get("/api/agents?tenant=acme").await.ok()["items"], json!([]));
         host.terminate();
         host.start_again();
+        host.ready().await;
     }
     host.api.deploy("globex", &Package::zoo()).await;
 }
@@ -231,6 +232,7 @@ async fn a_first_start_that_fails_is_refused_with_the_reason_and_leaves_nothing(
     check(resident.clone().named("traps").with("config.trap_start", "yes"), "unreachable").await;
     host.terminate();
     host.start_again();
+    host.ready().await;
     assert_eq!(host.api.get("/api/agents?tenant=acme").await.ok()["items"], json!([]), "nor after a restart");
 
     let repaired = host.api.deploy("acme", &resident.named("says-no")).await;
@@ -252,6 +254,7 @@ async fn an_upgrade_that_does_not_start_leaves_the_old_version_serving() {
         assert_eq!(me["version"], "0.1.0");
         host.terminate();
         host.start_again();
+        host.ready().await;
     }
 }
 
@@ -266,5 +269,6 @@ async fn a_new_revision_takes_over_and_is_the_one_that_comes_back() {
         assert_eq!(host.api.agent("acme", "zoo").await["revision"], 2);
         host.terminate();
         host.start_again();
+        host.ready().await;
     }
 }

@@ -109,7 +109,7 @@ async fn an_import_that_was_not_granted_is_named_with_its_grant() {
 #[tokio::test]
 async fn whom_or_what_the_host_does_not_know_is_told_with_the_next_step() {
     let host = Host::with_tenants(&["acme"]).await;
-    let unknown = ["not-found", "GET /api/agents"];
+    let unknown = ["not-found", "no such tenant", "list the tenant"];
     check(&host.cli(&["agent", "show", "nobody", "--tenant", "acme"]), 1, &unknown);
     check(&host.cli(&["agent", "send", "nobody", "--tenant", "acme", "--type", "t", "--data", "1"]), 1, &unknown);
     check(&host.cli(&["agent", "list", "--tenant", "nobody"]), 1, &unknown);

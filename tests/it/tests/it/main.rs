@@ -8,3 +8,4 @@ mod e2e_logs;
 mod e2e_refusals;
 mod e2e_view;
 mod inproc_bus;
+mod inproc_pipe;
