@@ -29,7 +29,6 @@ struct Routes {
     topics: HashMap<String, Vec<Subscriber>, RandomState>,
     wild: Vec<Subscriber>,
     watchers: Vec<Subscriber>,
-    turn: Arc<AtomicUsize>,
 }
 
 #[derive(Clone)]
@@ -38,6 +37,8 @@ struct Subscriber {
     interest: Interest,
     queue: Option<AgentId>,
     inbound: Arc<dyn Inbound>,
+    /// Counts the turns of its group; shared by the members.
+    turn: Arc<AtomicUsize>,
 }
 
 impl EmbeddedBus {
@@ -93,7 +94,10 @@ impl Bus for EmbeddedBus {
     fn subscribe(&self, subscribe: Subscribe, inbound: Arc<dyn Inbound>) -> SubscriptionId {
         let id = SubscriptionId(self.next_id.fetch_add(1, Ordering::Relaxed));
         let Subscribe { tenant, interest, queue } = subscribe;
-        self.change(&tenant, |routes| routes.add(Subscriber { id, interest, queue, inbound }));
+        self.change(&tenant, |routes| {
+            let turn = routes.turn_of_group(&interest, queue.as_ref());
+            routes.add(Subscriber { id, interest, queue, inbound, turn });
+        });
         id
     }
 
@@ -110,6 +114,15 @@ impl Routes {
             Interest::Topics(pattern) => self.topics.entry(pattern.to_string()).or_default().push(subscriber),
             Interest::Everything(_) => self.watchers.push(subscriber),
         }
+    }
+
+    /// Queues and topics are counted apart: a sender that uses both in turn must not always meet the same member.
+    fn turn_of_group(&self, interest: &Interest, queue: Option<&AgentId>) -> Arc<AtomicUsize> {
+        let on_topics = self.topics.values().flatten().chain(&self.wild);
+        let mut all = on_topics.chain(self.queues.values().flatten());
+        let same_kind = |other: &Interest| std::mem::discriminant(other) == std::mem::discriminant(interest);
+        let member = all.find(|other| queue.is_some() && other.queue.as_ref() == queue && same_kind(&other.interest));
+        member.map(|member| member.turn.clone()).unwrap_or_default()
     }
 
     fn remove(&mut self, id: SubscriptionId) {
@@ -131,7 +144,7 @@ impl Routes {
     fn carry(&self, stamped: &Arc<Stamped>) -> Result<(), BusError> {
         match &stamped.envelope().to {
             Destination::Agent(agent) => match self.queues.get(agent) {
-                Some(members) => self.carry_to_one(members.iter(), stamped).map_err(BusError::from),
+                Some(members) => Self::carry_to_one(members.iter(), stamped).map_err(BusError::from),
                 None => Err(BusError::NoReceiver),
             },
             _ => self.carry_to_topic(stamped),
@@ -149,7 +162,7 @@ impl Routes {
                 continue;
             }
             let members = wanting.iter().skip(index + 1).copied().filter(of_group);
-            match self.carry_to_one(std::iter::once(*subscriber).chain(members), stamped) {
+            match Self::carry_to_one(std::iter::once(*subscriber).chain(members), stamped) {
                 Ok(()) => taken += 1,
                 Err(NotTaken::Full { len_max }) => full = Some(len_max),
                 Err(NotTaken::Refused) => {}
@@ -169,12 +182,14 @@ impl Routes {
 
     /// To one member of a group: the next in turn, or another if that one has no room.
     fn carry_to_one<'a>(
-        &self,
         members: impl Iterator<Item = &'a Subscriber> + Clone,
         stamped: &Arc<Stamped>,
     ) -> Result<(), NotTaken> {
-        let len = members.clone().count().max(1);
-        let first = if len > 1 { self.turn.fetch_add(1, Ordering::Relaxed) % len } else { 0 };
+        let len = members.clone().count();
+        let first = match members.clone().next() {
+            Some(member) if len > 1 => member.turn.fetch_add(1, Ordering::Relaxed) % len,
+            _ => 0,
+        };
         let mut last = NotTaken::Refused;
         for member in members.cycle().skip(first).take(len) {
             match member.inbound.deliver(Delivery::Local(stamped.clone())) {

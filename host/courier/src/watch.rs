@@ -14,7 +14,7 @@ const LAG_MAX: usize = 4_096;
 /// What a watcher sees.
 #[derive(Debug)]
 pub enum Seen {
-    /// A message, in the order it was carried.
+    /// A message that was carried. An answer that came quickly may be seen before its question; their ids tell.
     Message(Accepted),
     /// So many messages were missed, because the watcher was too slow.
     Missed(u64),

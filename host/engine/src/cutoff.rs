@@ -66,3 +66,8 @@ pub(crate) fn describe(error: &wasmtime::Error) -> String {
     let words = error.downcast_ref::<Trap>().map_or_else(|| error.root_cause().to_string(), ToString::to_string);
     inert(&words, DETAIL_LEN_MAX)
 }
+
+/// All causes in words, outermost first: for errors about a component, which must name the import.
+pub(crate) fn chain(error: &wasmtime::Error) -> String {
+    inert(&format!("{error:#}"), DETAIL_LEN_MAX)
+}

@@ -40,7 +40,7 @@ impl Program {
     /// Links a component. What it imports and was not granted is an error that names the import.
     pub(crate) fn link(engine: &Engine, component: &Component, granted: &[Capability]) -> Result<Self, EngineError> {
         let linker = engine.linker(granted)?;
-        let pre = linker.instantiate_pre(component).map_err(|error| EngineError::Link(cutoff::describe(&error)))?;
+        let pre = linker.instantiate_pre(component).map_err(|error| EngineError::Link(cutoff::chain(&error)))?;
         let inbox = inbox::GuestIndices::new(&pre).map_err(|_| EngineError::NoInbox)?;
         let lifecycle = lifecycle::GuestIndices::new(&pre).ok();
         Ok(Self { pre, inbox, lifecycle, hostcall_bytes_max: engine.settings().hostcall_bytes_max })

@@ -2,7 +2,7 @@
 
 use std::num::NonZeroUsize;
 
-use wasmtime::{Config, Enabled, InstanceAllocationStrategy, PoolingAllocationConfig, Strategy};
+use wasmtime::{Config, Enabled, InstanceAllocationStrategy, PoolingAllocationConfig, Strategy, WasmFeatures};
 
 /// The largest linear memory any instance may have, in bytes. An agent's own limit lies at or under it.
 pub const MEMORY_BYTES_MAX: usize = 64 << 20;
@@ -65,6 +65,7 @@ pub(crate) fn code_config() -> Config {
         .gc_support(false)
         .wasm_component_model(true)
         .wasm_gc(false)
+        .wasm_features(WasmFeatures::FUNCTION_REFERENCES, false)
         .wasm_memory64(false)
         .wasm_multi_memory(false)
         .wasm_custom_page_sizes(false)
@@ -136,7 +137,7 @@ mod tests {
 
     #[test]
     fn proposals_outside_the_tested_core_are_off() {
-        use wasmtime::WasmFeatures as F;
+        use WasmFeatures as F;
         let on = engine(Pool::Fast).get_wasm_features();
         let off = [
             F::THREADS,

@@ -29,7 +29,7 @@ const DEPLOYED_MIB_MAX: f64 = 16.0;
 /// Memory repeats itself: a few children of each kind show that.
 const ROUNDS: usize = 5;
 /// How long all agents may take to handle one message each.
-const WARM_UP_MAX: Duration = Duration::from_secs(60);
+const WARM_UP_MAX: Duration = Duration::from_mins(1);
 /// What is measured after: threads that were busy have gone to sleep.
 const SETTLE: Duration = Duration::from_millis(200);
 

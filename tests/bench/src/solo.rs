@@ -38,7 +38,7 @@ impl Solo {
 
     /// One message in an instance of its own.
     pub(crate) fn handle_fresh(&self, program: &Program) -> anyhow::Result<()> {
-        check(self.poll_to_the_end(program.handle_fresh(&self.birth, &self.envelope)))
+        check(&self.poll_to_the_end(program.handle_fresh(&self.birth, &self.envelope)))
     }
 
     /// An instance that stays.
@@ -48,7 +48,7 @@ impl Solo {
 
     /// One message in an instance that stayed.
     pub(crate) fn handle(&self, resident: &mut Resident) -> anyhow::Result<()> {
-        check(self.poll_to_the_end(resident.handle(&self.envelope)))
+        check(&self.poll_to_the_end(resident.handle(&self.envelope)))
     }
 
     /// As in `bare.rs`. The runtime is there for a timer that is not set: a call that yields is ready at once.
@@ -109,7 +109,7 @@ fn envelope(tenant: TenantId, sender: AgentId) -> anyhow::Result<Envelope> {
     })
 }
 
-fn check(handled: Handled) -> anyhow::Result<()> {
+fn check(handled: &Handled) -> anyhow::Result<()> {
     ensure!(matches!(handled.outcome, Outcome::Done(None)), "echo ended with {:?}", handled.outcome);
     Ok(())
 }

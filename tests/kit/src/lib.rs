@@ -2,7 +2,11 @@
 //!
 //! Each test starts the host it needs on a free port and a data directory of its own, so that tests share nothing and any of them
 //! can stop, kill or damage its host. What a harness cannot do, it says by panicking: there is no test without it.
-#![expect(clippy::missing_panics_doc, reason = "a harness says what went wrong by panicking, everywhere")]
+#![expect(
+    clippy::indexing_slicing,
+    clippy::missing_panics_doc,
+    reason = "a harness says what went wrong by panicking, everywhere"
+)]
 
 mod api;
 pub mod bus;

@@ -107,18 +107,28 @@ async fn sigterm_under_load_ends_the_host_with_0_within_ten_seconds() {
 }
 
 #[tokio::test]
-async fn sigterm_lets_what_has_begun_finish() {
+async fn sigterm_lets_finish_what_was_taken_and_then_tells_the_residents() {
     let mut host = Host::with_tenants(&["acme"]).await;
-    host.api.deploy("acme", &Package::zoo()).await;
-    let api = host.api.clone();
-    let asking = tokio::spawn(async move { api.ask("acme", "zoo", "sleep", &json!(500)).await });
-    eventually("it is being handled", async || {
-        (host.api.agent("acme", "zoo").await["counters"]["inFlight"] == 1).then_some(())
+    host.api.deploy("acme", &Package::resident()).await;
+    host.api.send("acme", "zoo-resident", "sleep", &json!(300)).await.ok();
+    host.api.send("acme", "zoo-resident", "log", &json!("the last message")).await.ok();
+    eventually("the first is being handled", async || {
+        (host.api.agent("acme", "zoo-resident").await["counters"]["inFlight"] == 1).then_some(())
     })
     .await;
-    host.tell_to_stop();
-    assert!(asking.await.unwrap().said()["elapsed_ms"].as_u64().unwrap() >= 499);
-    assert_eq!(host.ended().code, Some(0));
+    let ended = host.terminate();
+    assert_eq!(ended.code, Some(0));
+    let line = |text: &str| ended.stderr.iter().position(|line| line.contains("agent: ") && line.contains(text));
+    let (last_message, stopped) = (line("the last message"), line("stopped"));
+    assert!(last_message.is_some() && last_message < stopped, "{ended:#?}");
+}
+
+#[test]
+fn sigterm_ends_the_host_with_0_as_soon_as_it_says_that_it_listens() {
+    for _ in 0..5 {
+        let ended = Host::start().terminate();
+        assert_eq!((ended.code, ended.signal), (Some(0), None), "{ended:#?}");
+    }
 }
 
 #[tokio::test]
@@ -241,10 +251,11 @@ fn only(folder: &Path, ending: &str) -> PathBuf {
     file
 }
 
-#[test]
-fn a_first_start_says_where_it_listens_and_keeps_the_token_to_itself() {
+#[tokio::test]
+async fn a_first_start_says_where_it_listens_and_keeps_the_token_to_itself() {
     use std::os::unix::fs::PermissionsExt as _;
     let mut host = Setup::new().blank().start();
+    host.ready().await;
     let token = host.data.join("operator.token");
     assert_eq!(fs::metadata(&token).unwrap().permissions().mode() & 0o777, 0o600);
     assert!(!host.log().iter().any(|line| line.contains(&host.token)));

@@ -273,15 +273,18 @@ impl House {
             seen.push(format!("{message_type} {payload} -> {}", shown(&handled.outcome)));
             seen.push(format!("fuel {}", handled.fuel_used));
         }
-        // After all of it, on the same way: what comes before it is all there was.
+        // After all of it, on the same way: what comes before it is all there was. An answer may be seen before its question, so by id.
+        let mut sent = Vec::new();
         let last = Sender::in_tenant("acme").on_topic("script.ended", "");
         self.bus.publish(last).unwrap();
         while let Some(Seen::Message(accepted)) = watch.next().await {
             if accepted.envelope().to.to_string() == "script.ended" {
                 break;
             }
-            seen.push(serde_json::to_string(accepted.envelope()).unwrap());
+            sent.push(serde_json::to_string(accepted.envelope()).unwrap());
         }
+        sent.sort();
+        seen.extend(sent);
         let all = LogQuery { since: None, level: None, source: None, contains: None, limit: usize::MAX };
         let caller = &self.zoo.caller;
         seen.extend(self.logs.read(caller.tenant(), caller.agent(), &all).iter().map(|record| format!("{record:?}")));
