@@ -110,6 +110,11 @@ impl House {
 }
 
 impl Chain<'_> {
+    /// The same agent, for an arm that goes at another pace.
+    pub(crate) fn again(&self) -> Self {
+        Self { operator: self.operator.clone(), agent: self.agent.clone(), quickest: Duration::MAX, ..*self }
+    }
+
     /// One batch on each of these chains at once, from `seeds` messages each: from the first message sent to the last one handled.
     pub(crate) fn batch(chains: &mut [&mut Self], seeds: u64) -> anyhow::Result<Batch> {
         let each = seeds * chains.first().map_or(0, |chain| chain.links());

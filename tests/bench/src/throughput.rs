@@ -1,6 +1,5 @@
 //! M1–M4: messages handled in a second, ours through the whole house, theirs in a loop.
 
-use std::cell::RefCell;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tempfile::TempDir;
@@ -156,13 +155,13 @@ impl Bench {
     }
 
     fn m4(&self) -> anyhow::Result<Metric> {
-        let one = RefCell::new(self.house.chain(0, Mode::PerMessage)?);
-        let mut other = self.house.chain(1, Mode::PerMessage)?;
+        let mut alone = self.house.chain(0, Mode::PerMessage)?;
+        let (mut one, mut other) = (alone.again(), self.house.chain(1, Mode::PerMessage)?);
         let rounds = rounds(
             &self.plan,
             [
-                &mut |seeds| Chain::batch(&mut [&mut one.borrow_mut()], seeds),
-                &mut |seeds| Chain::batch(&mut [&mut one.borrow_mut(), &mut other], seeds),
+                &mut |seeds| Chain::batch(&mut [&mut alone], seeds),
+                &mut |seeds| Chain::batch(&mut [&mut one, &mut other], seeds),
                 &mut |units| self.bare_fresh(&self.tuned, 2, units),
                 &mut |units| self.bare_fresh(&self.tuned, 1, units),
             ],

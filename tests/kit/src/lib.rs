@@ -26,5 +26,5 @@ pub use host::{Host, Setup};
 pub use package::Package;
 pub use paths::{canary, repo};
 pub use process::Ended;
-pub use wait::eventually;
+pub use wait::{aside, eventually};
 pub use watch::{Seen, Watch};

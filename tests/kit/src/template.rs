@@ -15,7 +15,7 @@ const ARTIFACTS: &str = "artifacts";
 
 /// Fills a new data directory.
 pub(crate) fn copy_into(data: &Path) {
-    let template = ready();
+    let (_lock, template) = ready();
     fs::create_dir_all(data.join(ARTIFACTS)).expect("a temporary folder takes folders");
     for file in FILES {
         copy(&template.join(file), &data.join(file));
@@ -26,8 +26,8 @@ pub(crate) fn copy_into(data: &Path) {
     }
 }
 
-/// The template for this binary and these components; made by whichever test comes first, while the others wait.
-fn ready() -> PathBuf {
+/// The template for this binary and these components, made by whichever test comes first; others wait while the lock is held.
+fn ready() -> (File, PathBuf) {
     let scratch = paths::scratch();
     fs::create_dir_all(&scratch).expect("cargo's target folder takes folders");
     let lock = File::create(scratch.join("lock")).expect("cargo's target folder takes files");
@@ -35,15 +35,22 @@ fn ready() -> PathBuf {
     let zoo = Package::zoo();
     let template = scratch.join(name(&zoo));
     if !template.exists() {
+        sweep(&scratch);
         make(&template, &zoo);
     }
-    template
+    (lock, template)
+}
+
+/// Removes the templates of earlier builds, and what a killed test left half made.
+fn sweep(scratch: &Path) {
+    for entry in fs::read_dir(scratch).expect("it is there").flatten() {
+        // The lock is no folder, and stays.
+        let _ = fs::remove_dir_all(entry.path());
+    }
 }
 
 fn make(template: &Path, zoo: &Package) {
     let draft = template.with_extension("draft");
-    // A test that was killed half way may have left one.
-    let _ = fs::remove_dir_all(&draft);
     // A runtime of its own, on a thread of its own: the test's is waiting for this.
     let made = std::thread::scope(|scope| scope.spawn(|| compile_into(&draft, zoo)).join());
     made.expect("the template can be made");

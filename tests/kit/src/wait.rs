@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use tokio::task::JoinHandle;
+
 /// How often is looked.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 /// The longest anything here takes, on a busy machine.
@@ -17,4 +19,10 @@ pub async fn eventually<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>)
         assert!(began.elapsed() < DEADLINE, "waited {DEADLINE:?} in vain: {what}");
         tokio::time::sleep(LOOK_EVERY).await;
     }
+}
+
+/// Does something beside the test; ended with it at the latest.
+pub fn aside<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> JoinHandle<T> {
+    #[expect(clippy::disallowed_methods, reason = "the test's runtime ends with the test, and ends this with it")]
+    tokio::spawn(work)
 }

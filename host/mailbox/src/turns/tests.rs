@@ -404,6 +404,7 @@ mod model {
             let waited = [0, 1, 2].map(|tenant| self.has_something(tenant));
             let Some(turn) = self.mailbox.next_turn() else {
                 assert_eq!(waited, [false; 3], "there was something to do");
+                self.passed_over = [0; 3];
                 return false;
             };
             let served = match turn {

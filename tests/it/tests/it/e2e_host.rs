@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tests_kit::{Ended, Host, Package, Setup, eventually};
+use tests_kit::{Ended, Host, Package, Setup, aside, eventually};
 
 /// It did not start: exit code 1, and one line that holds all these parts.
 fn check_refused(ended: &Ended, parts: &[&str]) {
@@ -79,7 +79,7 @@ async fn sigterm_under_load_ends_the_host_with_0_within_ten_seconds() {
     }
     let load = ["acme", "globex"].map(|tenant| {
         let api = host.api.clone();
-        tokio::spawn(async move {
+        aside(async move {
             let ask = async |n: u32| api.try_ask(tenant, "zoo", "mirror", &json!(n)).await;
             let mut answered = 0;
             while ask(answered).await.is_some_and(|answer| answer.status == 200) {

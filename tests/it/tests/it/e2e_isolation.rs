@@ -209,10 +209,15 @@ async fn a_chain_of_messages_ends_at_the_hop_limit() {
     })
     .await;
     assert_eq!((&counters["handled"], &counters["published"]), (&json!(HOP_MAX + 1), &json!(HOP_MAX)));
-    let seen = watch.until(|message| message["hop"] == HOP_MAX).await;
-    let hops: Vec<_> = seen.iter().map(|message| message.data["hop"].as_u64().unwrap()).collect();
+    let mut seen = Vec::new();
+    while seen.len() <= usize::try_from(HOP_MAX).unwrap() {
+        seen.push(watch.next().await.unwrap().data);
+    }
+    // A watcher may see a message before the one that caused it.
+    seen.sort_by_key(|message| message["hop"].as_u64());
+    let hops: Vec<_> = seen.iter().filter_map(|message| message["hop"].as_u64()).collect();
     assert_eq!(hops, (0..=HOP_MAX).collect::<Vec<_>>());
-    assert!(seen.iter().all(|message| message.data["rootId"] == seen[0].data["id"]));
+    assert!(seen.iter().all(|message| message["rootId"] == seen[0]["id"]));
 }
 
 #[tokio::test]
@@ -230,9 +235,13 @@ async fn every_route_but_health_and_docs_wants_the_operators_token() {
             };
             let answers = [ask(None).await, ask(Some("wrong")).await, ask(Some(&host.token[1..])).await];
             if OPEN.contains(&path.as_str()) {
-                answers.iter().for_each(|answer| drop(answer.ok()));
+                for answer in answers {
+                    answer.ok();
+                }
             } else {
-                answers.iter().for_each(|answer| drop(answer.refused(401, "unauthorized")));
+                for answer in answers {
+                    answer.refused(401, "unauthorized");
+                }
                 guarded += 1;
             }
         }

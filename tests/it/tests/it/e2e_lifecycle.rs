@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use tests_kit::{Api, Host, Package, Setup, eventually};
+use tests_kit::{Api, Host, Package, Setup, aside, eventually};
 
 /// The first pause before an instance is started again; it doubles.
 const PAUSE_MIN: Duration = Duration::from_millis(100);
@@ -41,7 +41,7 @@ async fn nothing_is_delivered_before_ready_and_everything_taken_is_handled() {
     // Without compiled code at hand, there is time between the request and the agent.
     let host = Setup::new().blank().start().and_tenants(&["acme"]).await;
     let (api, zoo) = (host.api.clone(), Package::zoo());
-    let deploying = tokio::spawn(async move { api.deploy("acme", &zoo).await });
+    let deploying = aside(async move { api.deploy("acme", &zoo).await });
     let (mut refused, mut taken) = (0, 0);
     while taken < 3 {
         let answer = host.api.send("acme", "zoo", "mirror", &Value::Null).await;
@@ -76,7 +76,7 @@ async fn an_agent_that_is_not_started_gets_nothing() {
 async fn a_stop_lets_finish_what_was_taken_and_takes_the_agent_off_the_registry() {
     let host = host().await;
     host.api.deploy("acme", &Package::zoo().with("limits.concurrency", 1)).await;
-    let asking = |api: Api| tokio::spawn(async move { api.ask("acme", "zoo", "sleep", &json!(300)).await });
+    let asking = |api: Api| aside(async move { api.ask("acme", "zoo", "sleep", &json!(300)).await });
     let first = asking(host.api.clone());
     handling(&host.api, "zoo", 1).await;
     let second = asking(host.api.clone());
@@ -182,11 +182,11 @@ async fn an_agent_that_is_deleted_while_somebody_starts_it_stays_away() {
     host.api.send("acme", "zoo", "sleep", &json!(500)).await.ok();
     handling(&host.api, "zoo", 1).await;
     let api = host.api.clone();
-    let deleting = tokio::spawn(async move { api.delete("acme", "zoo").await });
+    let deleting = aside(async move { api.delete("acme", "zoo").await });
     eventually("it drains", async || (host.api.agent("acme", "zoo").await["state"] == "stopping").then_some(())).await;
     let verbs = ["start", "restart"].map(|verb| {
         let api = host.api.clone();
-        tokio::spawn(async move { api.steer("acme", "zoo", verb).await })
+        aside(async move { api.steer("acme", "zoo", verb).await })
     });
     assert_eq!(deleting.await.unwrap().status, 204);
     for verb in verbs {
@@ -201,7 +201,7 @@ async fn of_two_first_deploys_at_once_one_is_in_force() {
     let host = host().await;
     let deploy = |version: &'static str| {
         let (api, zoo) = (host.api.clone(), Package::resident().with("agent.version", version));
-        tokio::spawn(async move { api.try_deploy("acme", &zoo).await })
+        aside(async move { api.try_deploy("acme", &zoo).await })
     };
     let deploys = [deploy("1.0.0"), deploy("2.0.0"), deploy("3.0.0"), deploy("4.0.0")];
     for deployed in deploys {

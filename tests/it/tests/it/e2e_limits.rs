@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use tests_kit::{Api, Host, Package, Setup, eventually};
+use tests_kit::{Api, Host, Package, Setup, aside, eventually};
 
 /// More fuel than any test's deadline can burn.
 const FUEL_ENOUGH: i64 = 1_000_000_000_000;
@@ -100,8 +100,14 @@ async fn a_guests_memory_ends_at_its_limit_and_the_hosts_own_stays_bounded() {
     host.api.ask("acme", "zoo", "count", &Value::Null).await.ok();
     let before = host.resident_bytes_max();
 
-    let grown: Vec<_> = (0..16).map(|_| grow(&host.api, "acme", "zoo")).collect();
-    for bytes in futures(grown).await {
+    let growing: Vec<_> = (0..16)
+        .map(|_| {
+            let api = host.api.clone();
+            aside(async move { grow(&api, "acme", "zoo").await })
+        })
+        .collect();
+    for one in growing {
+        let bytes = one.await.unwrap();
         assert!((LIMIT / 2..=LIMIT).contains(&bytes), "it was given {bytes} bytes");
     }
     let more = host.resident_bytes_max() - before;
@@ -112,23 +118,6 @@ async fn a_guests_memory_ends_at_its_limit_and_the_hosts_own_stays_bounded() {
 /// How many bytes the guest was given before it was told no.
 async fn grow(api: &Api, tenant: &str, agent: &str) -> u64 {
     api.ask(tenant, agent, "grow", &Value::Null).await.said()["bytes"].as_u64().unwrap()
-}
-
-/// Runs all at once on this task.
-async fn futures<T>(all: Vec<impl Future<Output = T>>) -> Vec<T> {
-    let mut all: Vec<_> = all.into_iter().map(|one| (Box::pin(one), None)).collect();
-    std::future::poll_fn(|context| {
-        for (one, done) in &mut all {
-            if done.is_none() {
-                if let std::task::Poll::Ready(value) = one.as_mut().poll(context) {
-                    *done = Some(value);
-                }
-            }
-        }
-        if all.iter().all(|(_, done)| done.is_some()) { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
-    })
-    .await;
-    all.into_iter().filter_map(|(_, done)| done).collect()
 }
 
 #[tokio::test]

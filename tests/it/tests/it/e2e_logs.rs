@@ -38,7 +38,9 @@ async fn a_line_meant_to_fool_its_reader_is_one_plain_record_everywhere() {
     let logged: Vec<_> = records.iter().filter(|record| record["source"] == "log").collect();
     assert_eq!(logged.len(), 1);
     let expected = [("tenantId", "acme"), ("agentId", "zoo"), ("level", "warn"), ("message", NASTY)];
-    expected.iter().for_each(|(name, value)| assert_eq!(logged[0][name], *value));
+    for (name, value) in expected {
+        assert_eq!(logged[0][name], value);
+    }
     let fields = json!([{ "name": "plain", "value": "value" }, { "name": "nasty", "value": NASTY }]);
     assert_eq!(logged[0]["fields"], fields);
     let printed: BTreeSet<_> =
