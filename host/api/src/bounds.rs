@@ -34,7 +34,6 @@ pub(crate) async fn inert(request: Request, next: Next) -> Response {
 }
 
 /// A panic is a defect: it costs its own request, and tells the caller nothing.
-#[expect(clippy::needless_pass_by_value, reason = "the shape that CatchPanicLayer asks for")]
 pub(crate) fn panicked(cause: Box<dyn Any + Send + 'static>) -> Response {
     let text = cause.downcast_ref::<String>().map(String::as_str).or_else(|| cause.downcast_ref::<&str>().copied());
     tracing::error!(cause = text.unwrap_or("no text"), "a request panicked");

@@ -108,7 +108,6 @@ fn check_valid(bytes: &[u8]) -> Result<(), ComponentError> {
     checked.map(drop).map_err(invalid)
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "made for map_err")]
 fn invalid(cause: BinaryReaderError) -> ComponentError {
     ComponentError::Invalid { problem: one_line(&cause.to_string()) }
 }

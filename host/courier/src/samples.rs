@@ -82,7 +82,7 @@ impl World {
     /// Makes a call as a party would while it handles a message.
     pub(crate) fn call(&self, peer: &Peer, call: HostCall) -> Answer {
         let id = CallId { run: 1, ordinal: 1 };
-        let context = Context { id, remaining: Duration::from_secs(3600), cause: None };
+        let context = Context { id, remaining: Duration::from_hours(1), cause: None };
         self.courier.call(&peer.party.caller, context, call)
     }
 

@@ -211,7 +211,6 @@ fn poll_to_the_end<F: Future>(future: F) -> F::Output {
     }
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "for map_err")]
 fn failed(error: wasmtime::Error) -> anyhow::Error {
     anyhow!("{error:#}")
 }

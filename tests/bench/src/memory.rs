@@ -22,7 +22,9 @@ pub(crate) const CHILD_VERB: &str = "measure-memory";
 /// Compiled code for the children that have no host.
 const TUNED: &str = "tuned.cwasm";
 /// Live agents to divide by.
-const LIVE: u32 = 500;
+const LIVE: u32 = 1_000;
+/// Live agents before the first look: what is loaded once, and caches that fill up (the database's), are no agent's own.
+const LIVE_BEFORE: u32 = 500;
 /// Deployed agents that may cost [`DEPLOYED_MIB_MAX`] together.
 const DEPLOYED: u32 = 1_000;
 const DEPLOYED_MIB_MAX: f64 = 16.0;
@@ -128,9 +130,9 @@ fn child(kind: Kind, count: u32, artefacts: &Path) -> anyhow::Result<f64> {
 
 fn hold_live(count: u32, artefacts: &Path) -> anyhow::Result<u64> {
     let house = House::open(1, artefacts, HOP_MAX)?;
-    // One before the first look: what is loaded once is no agent's own.
-    wake(&house, [0])?;
-    grown(|| wake(&house, 1..=count))
+    let before = count.min(LIVE_BEFORE);
+    wake(&house, 0..before)?;
+    grown(|| wake(&house, before..before + count))
 }
 
 fn hold_bare(count: u32, artefacts: &Path) -> anyhow::Result<u64> {
@@ -141,8 +143,7 @@ fn hold_bare(count: u32, artefacts: &Path) -> anyhow::Result<u64> {
         live.handle(&payload)?;
         anyhow::Ok(live)
     };
-    let _first = wake()?;
-    let mut live = Vec::new();
+    let mut live = (0..count.min(LIVE_BEFORE)).map(|_| wake()).collect::<anyhow::Result<Vec<_>>>()?;
     grown(|| {
         for _ in 0..count {
             live.push(wake()?);

@@ -35,12 +35,13 @@ struct Bench {
 /// Measures what is wanted of this file.
 pub(crate) fn measure(plan: &Plan, wanted: Wanted<'_>, tell: Tell<'_>) -> anyhow::Result<()> {
     type Measure = fn(&Bench) -> anyhow::Result<Metric>;
-    let all: [(&str, Measure); 6] = [
+    let all: [(&str, Measure); 7] = [
         ("M1", Bench::m1),
         ("M1-engine", Bench::m1_engine),
         ("M2", Bench::m2),
         ("M2-engine", Bench::m2_engine),
         ("M3", Bench::m3),
+        ("M3-bare", Bench::m3_bare),
         ("M4", Bench::m4),
     ];
     let chosen: Vec<_> = all.into_iter().filter(|(name, _)| wanted(name)).collect();
@@ -150,6 +151,21 @@ impl Bench {
                 reference: "Config::new(), fresh instance per message in a loop: two threads".to_owned(),
             },
             &mut |seeds| Chain::batch(&mut [&mut one, &mut other], seeds),
+            &mut |units| self.bare_fresh(&self.default, 2, units),
+        )
+    }
+
+    /// What the settings alone gain for this guest: M3 cannot be more than that.
+    fn m3_bare(&self) -> anyhow::Result<Metric> {
+        self.compare(
+            Question {
+                name: "M3-bare",
+                floor: None,
+                better: Better::Higher,
+                ours: "M1's reference on two threads".to_owned(),
+                reference: "as M3".to_owned(),
+            },
+            &mut |units| self.bare_fresh(&self.tuned, 2, units),
             &mut |units| self.bare_fresh(&self.default, 2, units),
         )
     }

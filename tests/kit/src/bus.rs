@@ -86,8 +86,8 @@ impl Inbound for Ear {
 
 impl Ear {
     fn new(caller: Arc<Caller>, subscribe: &[&str], hears: Hears, len_max: u32) -> Arc<Self> {
-        let (heard, more) = (Mutex::default(), Condvar::new());
-        Arc::new(Self { caller, grants: grants(subscribe), hears, len_max, heard, more })
+        let grants = grants(subscribe);
+        Arc::new(Self { caller, grants, hears, len_max, heard: Mutex::default(), more: Condvar::new() })
     }
 
     /// All it has heard, once that is so many messages or more.

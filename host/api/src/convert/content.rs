@@ -49,7 +49,6 @@ pub(crate) fn wait_of(millis: u64) -> Result<Duration, ApiError> {
     Err(ApiError::BadBody(format!("waitMillis is {millis}: it must lie between 1 and {WAIT_MILLIS_MAX}")))
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "the shape that map_err asks for")]
 fn not_base64(cause: base64::DecodeError) -> ApiError {
     ApiError::BadBody(format!("payloadBase64 is not standard base64 with padding (RFC 4648, section 4): {cause}"))
 }

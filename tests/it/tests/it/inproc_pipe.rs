@@ -33,7 +33,7 @@ type Reply = Result<HostReply, Refusal>;
 /// What goes one way.
 #[derive(Serialize, Deserialize)]
 enum Asked {
-    Call { number: u64, context: Context, call: HostCall },
+    Call { number: u64, context: Context, call: Box<HostCall> },
     Cancel { number: u64 },
 }
 
@@ -83,7 +83,7 @@ impl HostCalls for Pipe {
         let (sender, reply) = oneshot::channel();
         self.near.waiting.lock().unwrap().insert(number, sender);
         // At once, not when the answer is awaited: a log line is asked for and forgotten.
-        send(&self.near.socket, &Asked::Call { number, context, call });
+        send(&self.near.socket, &Asked::Call { number, context, call: Box::new(call) });
         let awaited = Awaited { near: self.near.clone(), number };
         Answer::Later(Box::pin(async move {
             let _awaited = awaited;
@@ -136,7 +136,7 @@ impl Far {
         let mut waiting = HashMap::new();
         for line in BufReader::new(calls).lines().map_while(Result::ok) {
             match serde_json::from_str(&line).unwrap() {
-                Asked::Call { number, context, call } => match self.courier.call(&self.caller, context, call) {
+                Asked::Call { number, context, call } => match self.courier.call(&self.caller, context, *call) {
                     Answer::Now(reply) => send(&self.socket, &Answered { number, reply }),
                     Answer::Later(reply) => {
                         let socket = self.socket.clone();
@@ -315,8 +315,7 @@ fn shown(outcome: &Outcome) -> String {
 
 async fn zoo(engine: &Engine) -> Arc<Program> {
     let path = repo().join("tests/guests/target/wasm32-wasip2/release/zoo.wasm");
-    let bytes = std::fs::read(&path)
-        .unwrap_or_else(|error| panic!("{} ({error}): run `cargo xtask guests` first", path.display()));
+    let bytes = std::fs::read(&path).expect("run `cargo xtask guests` first");
     engine.program(Digest::of(&bytes), &bytes, &Capability::ALL).await.unwrap()
 }
 
@@ -348,8 +347,8 @@ const SCRIPT: &[(&str, &str)] = &[
     ("batch", "[]"),
     ("log", ""),
     ("log", "plain"),
-    ("log-flood", "600"),
     ("stdout", "two streams"),
+    ("log-flood", "600"),
     ("find", r#"{"skill":"misbehave"}"#),
     ("find", r#"{"pattern":"*zoo*","tag":"test"}"#),
     ("find", r#"{"skill":"unknown"}"#),
