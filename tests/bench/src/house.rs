@@ -21,6 +21,7 @@ use tokio::runtime::Runtime;
 
 use crate::echo::{self, Mode};
 use crate::harness::Batch;
+use crate::machine;
 
 /// What the compiling child of this program is called with.
 pub(crate) const COMPILE_VERB: &str = "compile-component";
@@ -28,14 +29,16 @@ pub(crate) const COMPILE_VERB: &str = "compile-component";
 const KEY: [u8; 32] = [7; 32];
 /// How long a batch may take before it is a failure.
 const BATCH_MAX: Duration = Duration::from_mins(1);
+/// Ids that are tried until each shard is some tenant's home.
+const TENANTS_TRIED_MAX: usize = 1_000;
 /// How often the counters are looked at. A batch seems longer by up to that, and ours alone.
 const LOOK: Duration = Duration::from_micros(50);
 
 /// A running host without its API.
 pub(crate) struct House {
     pub(crate) fleet: Fleet,
-    /// For each mode a tenant on each shard: in one tenant, one chain would set off the other.
-    tenants: [Vec<TenantId>; 2],
+    /// On each shard a tenant for each mode: in one tenant, one chain would set off the other.
+    tenants: Vec<[TenantId; 2]>,
     digest: Digest,
     pub(crate) component: Vec<u8>,
     pub(crate) runtime: Runtime,
@@ -61,7 +64,7 @@ impl House {
         let component = echo::component()?;
         let digest = Digest::of(&component);
         let shards_of = Shards::start(shards, runtime.handle())?;
-        let tenants = [tenants(&shards_of, shards, "fresh")?, tenants(&shards_of, shards, "resident")?];
+        let tenants = tenants(&shards_of, shards)?;
         let fleet = runtime.block_on(async {
             let fleet = Fleet::load(parts(data.path(), artefacts, hop_max).await?, shards_of).await?;
             fleet.parts().components.save(&digest, &component).await?;
@@ -97,9 +100,8 @@ impl House {
 
     /// The tenant whose agents run on a shard in one mode.
     pub(crate) fn tenant(&self, shard: usize, mode: Mode) -> anyhow::Result<&TenantId> {
-        let [fresh, resident] = &self.tenants;
-        let tenants = if mode == Mode::PerMessage { fresh } else { resident };
-        tenants.get(shard).context("there is no such shard")
+        let [fresh, resident] = self.tenants.get(shard).context("there is no such shard")?;
+        Ok(if mode == Mode::PerMessage { fresh } else { resident })
     }
 
     /// Messages an agent has handled, well or not.
@@ -224,14 +226,21 @@ async fn parts(data: &Path, artefacts: &Path, hop_max: u16) -> anyhow::Result<Fl
     })
 }
 
-/// The first ids whose homes are the shards in their order.
-fn tenants(shards: &Shards, count: usize, name: &str) -> anyhow::Result<Vec<TenantId>> {
-    let mut found: Vec<TenantId> = Vec::new();
-    for number in 0..1000 {
-        let tenant: TenantId = format!("{name}-{number}").parse()?;
-        if found.len() < count && found.iter().all(|other| !Arc::ptr_eq(shards.home(other), shards.home(&tenant))) {
-            found.push(tenant);
+/// For each shard a tenant of each mode. Each shard gets a processor of its own.
+fn tenants(shards: &Shards, count: usize) -> anyhow::Result<Vec<[TenantId; 2]>> {
+    let ids = |name: &'static str| (0..TENANTS_TRIED_MAX).map(move |number| format!("{name}-{number}").parse());
+    let same_home = |one: &TenantId, other: &TenantId| Arc::ptr_eq(shards.home(one), shards.home(other));
+    let mut found: Vec<[TenantId; 2]> = Vec::new();
+    for fresh in ids("fresh") {
+        let fresh: TenantId = fresh?;
+        if found.iter().any(|[other, _]| same_home(other, &fresh)) {
+            continue;
         }
+        let resident = ids("resident").filter_map(Result::ok).find(|resident| same_home(resident, &fresh));
+        let number = found.len();
+        let pin = Box::pin(async move { machine::pin(number).expect("it is this thread") });
+        shards.home(&fresh).spawn(&fresh, pin);
+        found.push([fresh, resident.context("no tenant is at home there")?]);
     }
     ensure!(found.len() == count, "no tenants for {count} shards");
     Ok(found)

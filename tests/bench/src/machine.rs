@@ -4,6 +4,7 @@ use std::fs;
 use std::thread::available_parallelism;
 
 use anyhow::Context as _;
+use rustix::thread::{CpuSet, sched_setaffinity};
 
 /// The workspace's lock file: which wasmtime this was built with.
 const LOCK: &str = include_str!("../../../Cargo.lock");
@@ -30,6 +31,17 @@ pub(crate) fn pss_bytes() -> anyhow::Result<u64> {
     let line = text.lines().find_map(|line| line.strip_prefix("Pss:")).context("smaps_rollup names no Pss")?;
     let kib: u64 = line.trim().trim_end_matches(" kB").trim().parse().context("Pss is no number of kB")?;
     Ok(kib << 10)
+}
+
+/// Ties the thread that calls this to one processor, so that both arms run on the same one.
+///
+/// Left to the kernel, an arm may keep the processor that somebody else's compiler is on for a whole run, and two threads
+/// woken at once may share one.
+pub(crate) fn pin(number: usize) -> anyhow::Result<()> {
+    let processors = available_parallelism().map_or(1, std::num::NonZero::get);
+    let mut set = CpuSet::new();
+    set.set(number % processors);
+    sched_setaffinity(None, &set).context("cannot stay on one processor")
 }
 
 fn wasmtime_version() -> &'static str {

@@ -58,12 +58,13 @@ impl Bench {
         let hop_max = if plan.judged { HOP_MAX } else { HOP_MAX_SMOKE };
         let house = House::open(2, artefacts.path(), hop_max)?;
         let (tuned, default) = (Bare::new(Setup::Tuned)?, Bare::new(Setup::Default)?);
+        let workers = [Worker::start(0)?, Worker::start(1)?];
         Ok(Self {
             plan: *plan,
+            workers,
             tuned: tuned.program(&house.component, &artefacts.path().join("tuned.cwasm"))?,
             default: default.program(&house.component, &artefacts.path().join("default.cwasm"))?,
             house,
-            workers: [Worker::start("bare-0")?, Worker::start("bare-1")?],
             payload: echo::payload().into(),
             _engines: [tuned, default],
             _artefacts: artefacts,

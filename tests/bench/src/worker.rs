@@ -5,6 +5,8 @@ use std::thread;
 
 use anyhow::Context as _;
 
+use crate::machine;
+
 type Job = Box<dyn FnOnce() + Send>;
 
 /// One thread that does jobs. It ends when this is dropped.
@@ -16,10 +18,13 @@ pub(crate) struct Worker {
 pub(crate) struct Pending<T>(Receiver<T>);
 
 impl Worker {
-    pub(crate) fn start(name: &str) -> anyhow::Result<Self> {
+    /// On a processor of its own.
+    pub(crate) fn start(number: usize) -> anyhow::Result<Self> {
         let (jobs, todo) = sync_channel::<Job>(1);
-        thread::Builder::new().name(name.to_owned()).spawn(move || todo.into_iter().for_each(|job| job()))?;
-        Ok(Self { jobs })
+        thread::Builder::new().name(format!("bare-{number}")).spawn(move || todo.into_iter().for_each(|job| job()))?;
+        let worker = Self { jobs };
+        worker.begin(move || machine::pin(number))?.wait()??;
+        Ok(worker)
     }
 
     /// Begins a job there.

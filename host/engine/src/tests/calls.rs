@@ -62,6 +62,21 @@ async fn a_call_costs_its_price_and_each_byte_of_its_words() {
 }
 
 #[tokio::test]
+async fn printed_lines_are_paid_for_whenever_a_tick_comes() {
+    let sandbox = Sandbox::new(Pool::Fast, 2);
+    let program = sandbox.program(&guest("tests/guests/target/wasm32-wasip2/release/zoo.wasm")).await;
+    let (agent, printing) = (Agent::with_fuel(10_000_000), message("stdout"));
+    let mut used = Vec::new();
+    for _ in 0..300 {
+        let handled = program.handle_fresh(&agent.birth, &printing).await;
+        assert!(matches!(handled.outcome, Outcome::Done(Some(_))), "{handled:?}");
+        used.push(handled.fuel_used);
+    }
+    // One line on each stream.
+    assert!(used[0] > 2 * CALL_BASE && used.iter().all(|fuel| *fuel == used[0]), "{used:?}");
+}
+
+#[tokio::test]
 async fn ten_thousand_cheap_calls_end_by_fuel_long_before_the_deadline() {
     let sandbox = Sandbox::new(Pool::Fast, 2);
     let program = sandbox.program(&reader(u32::MAX)).await;

@@ -270,8 +270,7 @@ impl House {
         for (message_type, payload) in script {
             let message = message(message_type, payload);
             let handled = program.handle_fresh(&birth, &message).await;
-            seen.push(format!("{message_type} {payload} -> {}", shown(&handled.outcome)));
-            seen.push(format!("fuel {}", handled.fuel_used));
+            seen.push(format!("{message_type} {payload} -> {}, fuel {}", shown(&handled.outcome), handled.fuel_used));
         }
         // After all of it, on the same way: what comes before it is all there was. An answer may be seen before its question, so by id.
         let mut sent = Vec::new();
@@ -382,7 +381,7 @@ async fn guests_get_the_same_through_a_pipe_as_without() {
         r#""skills":["misbehave"]"#,
         "log-flood.done 600",
         "stdout: two streams",
-        "queues.echo",
+        r#""to":{"Agent":"echo"}"#,
     ] {
         assert!(all.contains(part) || all.contains(&part.replace('"', "\\\"")), "{part} is not in:\n{all}");
     }
