@@ -16,19 +16,9 @@ const KNOWN: &[(&str, &str)] = &[
     ("embedded-io", "postcard, below wasmtime, names both"),
     ("hashbrown", "sqlx and gimli are on 0.16"),
     ("io-lifetimes", "fs-set-times, below wasmtime-wasi, is on 2"),
-    ("lock_api", "parking_lot 0.12, see there"),
-    ("parking_lot", "futures-intrusive, below sqlx, is on 0.12"),
-    ("parking_lot_core", "parking_lot 0.12, see there"),
-    ("serde_spanned", "toml 0.8, see there"),
     ("sha2", "wasmtime and sqlx are on 0.10"),
     ("syn", "macros move to 3 one by one"),
-    ("toml", "figment is on 0.8"),
-    ("toml_datetime", "toml 0.8, see there"),
-    ("toml_edit", "toml 0.8, see there"),
     ("tower-http", "reqwest is on 0.6"),
-    ("wasm-encoder", "wat follows the newest tools, wasmtime its own release"),
-    ("wasmparser", "wat follows the newest tools, wasmtime its own release"),
-    ("winnow", "toml 0.8, see there"),
 ];
 
 #[test]
