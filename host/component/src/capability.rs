@@ -13,6 +13,12 @@ pub enum Capability {
     Messaging,
     /// Finding peers: `bailiwick:discovery/registry`.
     Discovery,
+    /// Keys and values of its own: `bailiwick:state/store`, and `wasi:keyvalue` over the same.
+    State,
+    /// Files of its own: `bailiwick:storage/files`.
+    Storage,
+    /// Calling hosts: `wasi:http/outgoing-handler`.
+    Http,
 }
 
 /// How much a capability lets an agent do to others.
@@ -23,7 +29,7 @@ pub enum Risk {
     Low,
     /// It changes what other agents of its tenant do.
     Medium,
-    /// It reaches beyond its tenant's agents. No capability of this version does.
+    /// It reaches beyond its tenant's agents.
     High,
 }
 
@@ -46,13 +52,16 @@ impl fmt::Display for Risk {
 
 impl Capability {
     /// Every capability there is, in ascending order.
-    pub const ALL: [Self; 2] = [Self::Messaging, Self::Discovery];
+    pub const ALL: [Self; 5] = [Self::Messaging, Self::Discovery, Self::State, Self::Storage, Self::Http];
 
     /// The capability as reports name it.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Messaging => "messaging",
             Self::Discovery => "discovery",
+            Self::State => "state",
+            Self::Storage => "storage",
+            Self::Http => "http",
         }
     }
 
@@ -63,6 +72,9 @@ impl Capability {
         match self {
             Self::Messaging => grants.sends(),
             Self::Discovery => grants.discover,
+            Self::State => grants.state,
+            Self::Storage => grants.storage,
+            Self::Http => !grants.http.is_empty(),
         }
     }
 
@@ -71,6 +83,9 @@ impl Capability {
         match self {
             Self::Messaging => "add publish or send under [grants]",
             Self::Discovery => "add discover = true under [grants]",
+            Self::State => "add state = true under [grants]",
+            Self::Storage => "add storage = true under [grants]",
+            Self::Http => "name the hosts in http under [grants]",
         }
     }
 
@@ -78,7 +93,8 @@ impl Capability {
     pub const fn risk(self) -> Risk {
         match self {
             Self::Messaging => Risk::Medium,
-            Self::Discovery => Risk::Low,
+            Self::Discovery | Self::State | Self::Storage => Risk::Low,
+            Self::Http => Risk::High,
         }
     }
 
@@ -89,6 +105,9 @@ impl Capability {
                 "It can make other agents of its tenant act, within the topics and agents it was granted."
             }
             Self::Discovery => "It reads the cards of running agents of its tenant, and nothing else.",
+            Self::State => "It keeps keys and values that no other agent sees, within its tenant's quota.",
+            Self::Storage => "It keeps files that no other agent sees, within its tenant's quota.",
+            Self::Http => "It carries what it knows to the hosts it was granted, outside its tenant.",
         }
     }
 }
@@ -125,6 +144,9 @@ impl Kind {
             (interface, AGENT_TRACK) if FREE.contains(&interface) => Self::Free,
             ("bailiwick:agent/messaging", AGENT_TRACK) => Self::Granted(Capability::Messaging),
             ("bailiwick:discovery/registry", (0, 1)) => Self::Granted(Capability::Discovery),
+            ("bailiwick:state/store", (0, 1)) => Self::Granted(Capability::State),
+            ("bailiwick:storage/files", (0, 1)) => Self::Granted(Capability::Storage),
+            ("wasi:http/outgoing-handler" | "wasi:http/types", (0, 2)) => Self::Granted(Capability::Http),
             _ => Self::Unknown,
         }
     }

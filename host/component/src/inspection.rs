@@ -63,6 +63,14 @@ pub struct GrantsReport {
     pub send: Vec<String>,
     /// Whether it may find its peers.
     pub discover: bool,
+    /// Whether it has keys and values of its own.
+    pub state: bool,
+    /// Whether it has files of its own.
+    pub storage: bool,
+    /// Hosts it may call.
+    pub http: Vec<String>,
+    /// Secrets the host may put into its calls.
+    pub secrets: Vec<String>,
 }
 
 /// What a manifest limits an agent to.
@@ -173,6 +181,10 @@ impl GrantsReport {
                 SendGrant::These(agents) => agents.iter().map(ToString::to_string).collect(),
             },
             discover: grants.discover,
+            state: grants.state,
+            storage: grants.storage,
+            http: grants.http.iter().map(ToString::to_string).collect(),
+            secrets: grants.secrets.iter().map(ToString::to_string).collect(),
         }
     }
 }
@@ -236,7 +248,8 @@ mod tests {
         assert_eq!(report["capabilities"][0]["granted"], true);
         assert_eq!(
             report["grants"],
-            serde_json::json!({ "publish": ["a.>"], "subscribe": [], "send": ["*"], "discover": false })
+            serde_json::json!({ "publish": ["a.>"], "subscribe": [], "send": ["*"], "discover": false,
+                "state": false, "storage": false, "http": [], "secrets": [] })
         );
         assert_eq!(report["limits"]["deadlineMs"], 5000);
         assert_eq!(report["warnings"].as_array().unwrap().len(), 3, "{report:#}");

@@ -29,6 +29,7 @@ pub(crate) fn linker(engine: &Engine, granted: &[Capability]) -> wasmtime::Resul
         match capability {
             Capability::Messaging => link_messaging(&mut linker)?,
             Capability::Discovery => link_discovery(&mut linker)?,
+            Capability::State | Capability::Storage | Capability::Http => {}
         }
     }
     Ok(linker)

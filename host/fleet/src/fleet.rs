@@ -426,7 +426,7 @@ impl Fleet {
 
     fn add_tenant(&self, record: TenantRecord) {
         let id = record.id.clone();
-        let budgets = TenantBudgets::new(self.parts().tenant_limits);
+        let budgets = TenantBudgets::new(&self.parts().tenant_limits);
         let operator = self.operator_of(&record.id, &budgets);
         let tenant =
             Tenant { record, budgets, operator, agents: RwLock::default(), deploying: tokio::sync::Mutex::default() };
@@ -436,7 +436,7 @@ impl Fleet {
     /// The operator may publish and send everywhere in a tenant, as itself; its acts are the host's own.
     fn operator_of(&self, tenant: &TenantId, budgets: &TenantBudgets) -> Arc<Party> {
         let everything = ">".parse().expect("a pattern");
-        let grants = Grants { publish: vec![everything], subscribe: Vec::new(), send: SendGrant::Any, discover: true };
+        let grants = Grants { publish: vec![everything], send: SendGrant::Any, discover: true, ..Grants::default() };
         let caller = Caller::born(tenant.clone(), AgentId::operator(), String::new(), self.next_incarnation());
         Arc::new(Party::new(Arc::new(caller), grants, budgets.requests.clone(), false, Arc::<Counters>::default()))
     }

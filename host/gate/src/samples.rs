@@ -46,7 +46,7 @@ pub(crate) fn caller_of(tenant: &str, agent: AgentId, incarnation: u64) -> Arc<C
 pub(crate) fn grants(publish: &[&str], subscribe: &[&str], send: &[&str]) -> Grants {
     let patterns = |raw: &[&str]| raw.iter().map(|raw| raw.parse().unwrap()).collect();
     let send = SendGrant::These(send.iter().map(|raw| raw.parse().unwrap()).collect());
-    Grants { publish: patterns(publish), subscribe: patterns(subscribe), send, discover: false }
+    Grants { publish: patterns(publish), subscribe: patterns(subscribe), send, ..Grants::default() }
 }
 
 /// A draft that passes.

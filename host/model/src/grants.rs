@@ -1,8 +1,11 @@
 //! What an agent may reach.
 
+use std::fmt;
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
-use crate::{AgentId, Topic, TopicPattern};
+use crate::{AgentId, HostPattern, Scheme, Topic, TopicPattern};
 
 /// Whom an agent may send to directly.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,6 +33,14 @@ pub struct Grants {
     pub send: SendGrant,
     /// Whether it may find its peers.
     pub discover: bool,
+    /// Whether it has keys and values of its own.
+    pub state: bool,
+    /// Whether it has files of its own.
+    pub storage: bool,
+    /// Hosts it may call.
+    pub http: Vec<HostPattern>,
+    /// Secrets the host may put into its calls for it.
+    pub secrets: Vec<SecretName>,
 }
 
 impl Grants {
@@ -51,8 +62,70 @@ impl Grants {
         }
     }
 
+    /// Whether it may call a host: its name in lower case, without a last dot.
+    pub fn may_call(&self, scheme: Scheme, name: &str, port: u16) -> bool {
+        self.http.iter().any(|pattern| pattern.matches(scheme, name, port))
+    }
+
+    /// Whether a secret may be put into its calls.
+    pub fn may_use(&self, secret: &SecretName) -> bool {
+        self.secrets.contains(secret)
+    }
+
     /// Whether it may send anything at all.
     pub fn sends(&self) -> bool {
         !self.publish.is_empty() || !matches!(&self.send, SendGrant::These(agents) if agents.is_empty())
+    }
+}
+
+/// Why a text is no name of a secret.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("not a secret's name: use 1 to 64 of a-z, 0-9, '_' and '-'")]
+pub struct BadSecretName;
+
+/// The name of a secret of a tenant: `[a-z0-9_-]{1,64}`. What it names never leaves the host but in a call to its own host.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct SecretName(Arc<str>);
+
+impl SecretName {
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::str::FromStr for SecretName {
+    type Err = BadSecretName;
+
+    fn from_str(raw: &str) -> Result<Self, BadSecretName> {
+        let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_' || b == b'-';
+        if (1..=64).contains(&raw.len()) && raw.bytes().all(plain) { Ok(Self(raw.into())) } else { Err(BadSecretName) }
+    }
+}
+
+impl fmt::Display for SecretName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for SecretName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl TryFrom<String> for SecretName {
+    type Error = BadSecretName;
+
+    fn try_from(raw: String) -> Result<Self, BadSecretName> {
+        raw.parse()
+    }
+}
+
+impl From<SecretName> for String {
+    fn from(name: SecretName) -> Self {
+        name.0.as_ref().to_owned()
     }
 }

@@ -12,14 +12,16 @@ mod limits;
 mod outcome;
 mod time;
 mod topic;
+mod web;
 
 pub use caller::{Caller, Incarnation};
 pub use card::{Card, CardQuery, Skill};
 pub use draft::{Draft, Header, Target};
 pub use envelope::{Cause, Destination, Durability, Envelope, MessageId, Producer, Receipt, ReplyToken};
-pub use grants::{Grants, SendGrant};
+pub use grants::{BadSecretName, Grants, SecretName, SendGrant};
 pub use id::{AgentId, BadId, TenantId};
 pub use limits::{BadLimit, Limits, RunMode};
 pub use outcome::{Outcome, TrapCause};
 pub use time::{Clock, Ids, Timestamp};
 pub use topic::{BadTopic, Topic, TopicPattern};
+pub use web::{BadHost, HostPattern, Scheme};

@@ -19,13 +19,13 @@ pub struct OverBudget {
 #[derive(Debug)]
 pub struct Budget {
     used: AtomicU64,
-    max: u64,
+    max: AtomicU64,
 }
 
 impl Budget {
     /// A budget of `max` units.
     pub fn new(max: u64) -> Arc<Self> {
-        Arc::new(Self { used: AtomicU64::new(0), max })
+        Arc::new(Self { used: AtomicU64::new(0), max: AtomicU64::new(max) })
     }
 
     /// Units in use now.
@@ -35,7 +35,12 @@ impl Budget {
 
     /// The most units that may be in use.
     pub fn max(&self) -> u64 {
-        self.max
+        self.max.load(Ordering::Relaxed)
+    }
+
+    /// Changes how many units may be in use. Shares that are out stay out.
+    pub fn set_max(&self, max: u64) {
+        self.max.store(max, Ordering::Relaxed);
     }
 
     /// Takes a share of `units`, or nothing.
@@ -46,10 +51,11 @@ impl Budget {
     }
 
     fn take(&self, asked: u64) -> Result<(), OverBudget> {
-        let fits = |used: u64| used.checked_add(asked).filter(|sum| *sum <= self.max);
+        let max = self.max();
+        let fits = |used: u64| used.checked_add(asked).filter(|sum| *sum <= max);
         match self.used.fetch_update(Ordering::AcqRel, Ordering::Relaxed, fits) {
             Ok(_) => Ok(()),
-            Err(used) => Err(OverBudget { used, asked, max: self.max }),
+            Err(used) => Err(OverBudget { used, asked, max }),
         }
     }
 }
@@ -69,6 +75,13 @@ impl Share {
         Ok(())
     }
 
+    /// Gives some units back before the rest; more than it holds is all of them.
+    pub fn shrink(&mut self, units: u64) {
+        let units = units.min(self.units);
+        self.units -= units;
+        self.budget.used.fetch_sub(units, Ordering::AcqRel);
+    }
+
     /// Units it holds.
     pub fn units(&self) -> u64 {
         self.units
@@ -78,37 +91,6 @@ impl Share {
 impl Drop for Share {
     fn drop(&mut self) {
         self.budget.used.fetch_sub(self.units, Ordering::AcqRel);
-    }
-}
-
-/// What one tenant may use at once.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct TenantLimits {
-    /// Linear memory of all its instances together, in bytes.
-    pub memory_bytes_max: u64,
-    /// Requests that await their answer.
-    pub requests_max: u64,
-}
-
-impl Default for TenantLimits {
-    fn default() -> Self {
-        Self { memory_bytes_max: 512 << 20, requests_max: 1024 }
-    }
-}
-
-/// One tenant's budgets, shared by all that spend from them.
-#[derive(Debug, Clone)]
-pub struct TenantBudgets {
-    /// Linear memory, in bytes.
-    pub memory: Arc<Budget>,
-    /// Requests that await their answer.
-    pub requests: Arc<Budget>,
-}
-
-impl TenantBudgets {
-    /// Fresh budgets.
-    pub fn new(limits: TenantLimits) -> Self {
-        Self { memory: Budget::new(limits.memory_bytes_max), requests: Budget::new(limits.requests_max) }
     }
 }
 

@@ -4,6 +4,8 @@
 
 mod budget;
 mod rate;
+mod tenant;
 
-pub use budget::{Budget, OverBudget, Share, TenantBudgets, TenantLimits};
+pub use budget::{Budget, OverBudget, Share};
 pub use rate::Rate;
+pub use tenant::{BadQuota, TenantBudgets, TenantLimits};

@@ -129,7 +129,11 @@ fn message_limits(config: &Config) -> MessageLimits {
 
 fn tenant_limits(config: &Config) -> TenantLimits {
     let tenant = &config.tenant;
-    TenantLimits { memory_bytes_max: u64::from(tenant.memory_mib_max) << 20, requests_max: tenant.requests_max.into() }
+    TenantLimits {
+        memory_bytes_max: u64::from(tenant.memory_mib_max) << 20,
+        requests_max: tenant.requests_max.into(),
+        ..TenantLimits::default()
+    }
 }
 
 fn shard_count(config: &Config) -> usize {

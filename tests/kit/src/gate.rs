@@ -89,7 +89,13 @@ pub fn body(envelope: &Envelope) -> String {
 /// Grants to publish everywhere, to send to anybody, to find peers, and to receive from these topics.
 pub fn grants(subscribe: &[&str]) -> Grants {
     let patterns = |raw: &[&str]| raw.iter().map(|raw| raw.parse().expect("a pattern")).collect();
-    Grants { publish: patterns(&[">"]), subscribe: patterns(subscribe), send: SendGrant::Any, discover: true }
+    Grants {
+        publish: patterns(&[">"]),
+        subscribe: patterns(subscribe),
+        send: SendGrant::Any,
+        discover: true,
+        ..Grants::default()
+    }
 }
 
 /// One that may send everything, at a gate of its own.

@@ -1,6 +1,6 @@
 //! A manifest as TOML has it: every table and key this host knows, and those it refuses by name.
 
-use host_model::{AgentId, Grants, Limits, RunMode, Skill};
+use host_model::{AgentId, Grants, HostPattern, Limits, RunMode, SecretName, Skill};
 use serde::Deserialize;
 use toml::Spanned;
 
@@ -64,16 +64,16 @@ pub(super) struct GrantsShape {
     send: Send,
     #[serde(default)]
     discover: bool,
-    #[serde(rename = "http")]
-    _http: Option<Unavailable>,
-    #[serde(rename = "storage")]
-    _storage: Option<Unavailable>,
-    #[serde(rename = "state")]
-    _state: Option<Unavailable>,
+    #[serde(default)]
+    state: bool,
+    #[serde(default)]
+    storage: bool,
+    #[serde(default)]
+    http: List<HostPattern, 64>,
+    #[serde(default)]
+    secrets: List<SecretName, 32>,
     #[serde(rename = "models")]
     _models: Option<Unavailable>,
-    #[serde(rename = "secrets")]
-    _secrets: Option<Unavailable>,
 }
 
 impl GrantsShape {
@@ -84,6 +84,10 @@ impl GrantsShape {
             subscribe: patterns(self.subscribe),
             send: self.send.0,
             discover: self.discover,
+            state: self.state,
+            storage: self.storage,
+            http: self.http.0,
+            secrets: self.secrets.0,
         }
     }
 }

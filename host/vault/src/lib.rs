@@ -1,0 +1,1 @@
+//! Keeps secrets and signing keys sealed under a key-encryption key.
