@@ -230,11 +230,9 @@ mod tests {
     }
 
     #[test]
-    fn http_and_sockets_are_refused_under_every_alias_of_their_version() {
+    fn sockets_and_incoming_http_are_refused_under_every_alias_of_their_version() {
         for version in ["0.2.0", "0.2.9", "0.2.12", "0.2.0-rc-2023-11-10", "0.3.0"] {
-            for interface in
-                ["wasi:http/outgoing-handler", "wasi:http/types", "wasi:sockets/tcp", "wasi:sockets/network"]
-            {
+            for interface in ["wasi:http/incoming-handler", "wasi:sockets/tcp", "wasi:sockets/network"] {
                 check(&format!("{interface}@{version}"), Kind::Unknown);
             }
         }
@@ -251,7 +249,8 @@ mod tests {
             "bailiwick:agent/messaging@0.2.0",
             "bailiwick:agent/messaging",
             "bailiwick:agent/inbox@0.1.0",
-            "bailiwick:state/store@0.1.0",
+            "bailiwick:state/store@0.2.0",
+            "bailiwick:storage/other@0.1.0",
         ] {
             check(name, Kind::Unknown);
         }

@@ -98,7 +98,7 @@ pub enum ManifestError {
     },
 }
 
-fn at(line: Option<usize>) -> String {
+pub(crate) fn at(line: Option<usize>) -> String {
     line.map(|line| format!(", line {line}")).unwrap_or_default()
 }
 

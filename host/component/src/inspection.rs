@@ -1,9 +1,9 @@
 //! What a component can do, as a report (`bailiwick inspect`). Data only; the terminal's text is the cli's.
 
-use host_model::{Grants, Limits, SendGrant};
+use host_model::{Grants, Limits, Policy, SendGrant};
 use serde::Serialize;
 
-use crate::{Capability, Component, Digest, Interface, Kind, Manifest, Risk, review};
+use crate::{Capability, Component, Digest, Interface, Kind, Manifest, Risk, Version, Widened, review, widened};
 
 /// What `bailiwick inspect` says. In JSON, names are in camelCase.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -31,8 +31,21 @@ pub struct Inspection {
     pub prices: Prices,
     /// What is allowed and worth a look; sentences.
     pub warnings: Vec<String>,
+    /// What it asks for beyond the old version, if one was given.
+    pub widened: Option<Vec<Widened>>,
     /// Whether it would be deployed.
     pub verdict: Verdict,
+}
+
+/// What a component is held against. Whatever is not given is not looked at.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Against<'a> {
+    /// Its manifest.
+    pub manifest: Option<&'a Manifest>,
+    /// The policy of the tenant it is for. Held against the manifest.
+    pub policy: Option<&'a Policy>,
+    /// The version before.
+    pub old: Option<Version<'a>>,
 }
 
 /// One capability that a component imports.
@@ -120,8 +133,9 @@ pub enum Verdict {
 }
 
 impl Inspection {
-    /// The report on a component, held against a manifest where there is one.
-    pub fn of(component: &Component, manifest: Option<&Manifest>, prices: Prices) -> Self {
+    /// The report on a component.
+    pub fn of(component: &Component, against: Against<'_>, prices: Prices) -> Self {
+        let Against { manifest, policy, old } = against;
         let of_kind = |kind| component.imports.iter().filter(move |import| Kind::of_import(&import.name) == kind);
         Self {
             digest: component.digest,
@@ -137,7 +151,8 @@ impl Inspection {
             warnings: manifest
                 .map(|manifest| sentences(&review::warnings(component, &manifest.grants)))
                 .unwrap_or_default(),
-            verdict: Verdict::on(component, manifest),
+            widened: old.map(|old| widened(old, Version { component, manifest })),
+            verdict: Verdict::on(component, manifest, policy),
         }
     }
 }
@@ -158,9 +173,9 @@ fn capability_reports(component: &Component, manifest: Option<&Manifest>) -> Vec
 }
 
 impl Verdict {
-    fn on(component: &Component, manifest: Option<&Manifest>) -> Self {
+    fn on(component: &Component, manifest: Option<&Manifest>, policy: Option<&Policy>) -> Self {
         let objections = match manifest {
-            Some(manifest) => review(component, manifest).err().unwrap_or_default(),
+            Some(manifest) => review(component, manifest, policy).err().unwrap_or_default(),
             None => review::objections(component),
         };
         if objections.is_empty() { Self::Ok } else { Self::Refused { reasons: sentences(&objections) } }
@@ -220,7 +235,7 @@ mod tests {
     #[test]
     fn a_report_lists_the_base_apart_from_capabilities() {
         let component = component(&[IMPORTS, INBOX]);
-        let report = json(&Inspection::of(&component, None, Prices::default()));
+        let report = json(&Inspection::of(&component, Against::default(), Prices::default()));
         assert_eq!(report["base"], serde_json::json!(["wasi:cli/environment@0.2.0", "wasi:io/error@0.2.6"]));
         assert_eq!(report["free"][0]["name"], "bailiwick:agent/identity@0.1.0");
         let publish = serde_json::json!({ "name": "publish", "wit": "publish: func(topic: string) -> result<string>" });
@@ -243,7 +258,11 @@ mod tests {
     #[test]
     fn a_report_says_what_a_manifest_grants_and_what_is_missing() {
         let component = component(&[IMPORTS, INBOX]);
-        let granted = |grants: &str| json(&Inspection::of(&component, Some(&manifest(grants)), Prices::default()));
+        let granted = |grants: &str| {
+            let manifest = manifest(grants);
+            let against = Against { manifest: Some(&manifest), ..Against::default() };
+            json(&Inspection::of(&component, against, Prices::default()))
+        };
         let report = granted("[grants]\nsend = '*'\npublish = ['a.>']\n[limits]\ndeadline = '5s'\n");
         assert_eq!(report["capabilities"][0]["granted"], true);
         assert_eq!(
@@ -264,7 +283,7 @@ mod tests {
     #[test]
     fn what_no_manifest_could_mend_is_refused_without_one() {
         let component = component(&[r#"(import "wasi:sockets/tcp@0.2.0" (instance))"#]);
-        let report = json(&Inspection::of(&component, None, Prices::default()));
+        let report = json(&Inspection::of(&component, Against::default(), Prices::default()));
         assert_eq!(report["unknown"][0]["name"], "wasi:sockets/tcp@0.2.0");
         assert_eq!(report["verdict"]["reasons"].as_array().unwrap().len(), 2, "{report:#}");
     }

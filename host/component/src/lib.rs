@@ -8,16 +8,20 @@ mod digest;
 mod error;
 mod inspection;
 mod manifest;
+mod policy;
 mod read;
 mod review;
 #[cfg(test)]
 mod samples;
 mod signature;
+mod widening;
 
 pub use capability::{Capability, Kind, Risk};
 pub use digest::{BadDigest, Digest};
 pub use error::{ComponentError, ManifestError};
-pub use inspection::{CapabilityReport, GrantsReport, Inspection, LimitsReport, Prices, Verdict};
+pub use inspection::{Against, CapabilityReport, GrantsReport, Inspection, LimitsReport, Prices, Verdict};
 pub use manifest::{Agent, Manifest, Run};
+pub use policy::{PolicyDocument, PolicyError, PolicyWarning, STARTER_POLICY};
 pub use read::{Component, Function, Interface};
 pub use review::{Objection, Review, Warning, review};
+pub use widening::{Version, Widened, widened};

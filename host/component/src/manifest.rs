@@ -16,9 +16,9 @@ use self::value::{is_line, is_prose};
 use crate::ManifestError;
 
 mod config;
-mod refusal;
+pub(crate) mod refusal;
 mod shape;
-mod value;
+pub(crate) mod value;
 
 /// The longest manifest, in bytes.
 const MANIFEST_LEN_MAX: usize = 64 << 10;

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use host_model::{Grants, SendGrant, TopicPattern};
+use host_model::{BadLimit, Excess, Grants, Policy, SendGrant, TopicPattern};
 
 use crate::{Capability, Component, Interface, Kind, Manifest};
 
@@ -36,6 +36,19 @@ pub enum Objection {
         /// The import's full name.
         import: String,
     },
+    /// The manifest asks for what the tenant's policy does not allow this agent.
+    #[error(
+        "asks for {key} '{what}', which the tenant's policy does not allow: narrow it, or have an operator allow it"
+    )]
+    BeyondPolicy {
+        /// Under which key of `[grants]`.
+        key: &'static str,
+        /// The pattern, agent, host or name, as the manifest writes it.
+        what: String,
+    },
+    /// The manifest asks for a higher limit than the tenant's policy caps it at.
+    #[error("asks for limits.{} = {}, more than the {} the tenant's policy allows: lower it", .0.name, .0.value, .0.max)]
+    OverCap(BadLimit),
     /// It cannot take messages.
     #[error("does not export bailiwick:agent/inbox@0.1: build it against the world 'agent' of wit/agent-0.1")]
     NoInbox,
@@ -73,16 +86,17 @@ impl fmt::Display for Warning {
     }
 }
 
-/// Holds a component against a manifest: an import that is not granted, or not known, is an objection, and so is a
-/// missing inbox.
+/// Holds a component against a manifest, and the manifest against its tenant's policy where there is one: an import that is
+/// not granted, or not known, is an objection, and so is a missing inbox, and whatever the policy does not allow.
 ///
 /// Interfaces are held against grants, functions are not: a component that imports `messaging.request` with a grant
 /// to publish and none to send passes, and its requests are refused when it makes them. All objections are found, not
 /// the first alone.
-pub fn review(component: &Component, manifest: &Manifest) -> Result<Review, Vec<Objection>> {
+pub fn review(component: &Component, manifest: &Manifest, policy: Option<&Policy>) -> Result<Review, Vec<Objection>> {
     let granted = |capability: Capability| capability.is_granted_by(&manifest.grants);
     let mut objections = objections(component);
     objections.extend(ungranted(component, granted));
+    objections.extend(policy.into_iter().flat_map(|policy| beyond(manifest, policy)));
     if !objections.is_empty() {
         return Err(objections);
     }
@@ -118,6 +132,15 @@ fn ungranted(component: &Component, granted: impl Fn(Capability) -> bool) -> imp
     capabilities(component)
         .filter(move |(capability, _)| !granted(*capability))
         .map(|(capability, import)| Objection::NotGranted { import: import.name.clone(), capability })
+}
+
+/// What the other key does not turn.
+fn beyond(manifest: &Manifest, policy: &Policy) -> Vec<Objection> {
+    let allowed = policy.allows(&manifest.agent.id);
+    let excess = manifest.grants.beyond(&allowed).into_iter();
+    let over = policy.caps.exceeded_by(&manifest.limits, manifest.run.replicas).into_iter();
+    let refused = excess.map(|Excess { key, what }| Objection::BeyondPolicy { key, what });
+    refused.chain(over.map(Objection::OverCap)).collect()
 }
 
 /// The imports that need a grant.
@@ -168,12 +191,12 @@ mod tests {
     const DISCOVERY: &str = r#"(import "bailiwick:discovery/registry@0.1.0" (instance (export "find" (func))))"#;
 
     fn refused(parts: &[&str], grants: &str) -> Vec<String> {
-        let objections = review(&component(parts), &manifest(grants)).err().unwrap_or_default();
+        let objections = review(&component(parts), &manifest(grants), None).err().unwrap_or_default();
         objections.iter().map(ToString::to_string).collect()
     }
 
     fn warned(parts: &[&str], grants: &str) -> Vec<Warning> {
-        review(&component(parts), &manifest(grants)).unwrap().warnings
+        review(&component(parts), &manifest(grants), None).unwrap().warnings
     }
 
     #[test]
@@ -191,14 +214,33 @@ mod tests {
     }
 
     #[test]
+    fn a_manifest_stays_within_its_tenants_policy() {
+        let check = |policy: &str, asked: &str, expected: &[&str]| {
+            let policy = crate::PolicyDocument::parse(policy).unwrap().policy;
+            let objections = review(&component(&[INBOX]), &manifest(asked), Some(&policy)).err().unwrap_or_default();
+            assert_eq!(objections.iter().map(ToString::to_string).collect::<Vec<_>>(), expected);
+        };
+        let rest = "which the tenant's policy does not allow: narrow it, or have an operator allow it";
+        check("[[allow]]\nsubscribe = ['a.>']", "[grants]\nsubscribe = ['a.b']", &[]);
+        check(
+            "[[allow]]\nsubscribe = ['a.b']",
+            "[grants]\nsubscribe = ['a.>']",
+            &[&format!("asks for subscribe 'a.>', {rest}")],
+        );
+        check("", "[grants]\nstate = true", &[&format!("asks for state 'true', {rest}")]);
+        check(
+            "[[allow]]\nagents = ['other']\nstate = true",
+            "[grants]\nstate = true",
+            &[&format!("asks for state 'true', {rest}")],
+        );
+        let capped = "asks for limits.fuel = 20000, more than the 10000 the tenant's policy allows: lower it";
+        check("[limits]\nfuel = 10000", "[limits]\nfuel = 20000", &[capped]);
+    }
+
+    #[test]
     fn an_unknown_import_is_refused_whatever_is_granted() {
         let all = "[grants]\npublish = ['>']\nsend = '*'\ndiscover = true";
-        for name in [
-            "wasi:sockets/tcp@0.2.0",
-            "wasi:http/outgoing-handler@0.2.9",
-            "bailiwick:agent/messaging@0.2.0",
-            "acme:own/thing@1.0.0",
-        ] {
+        for name in ["wasi:sockets/tcp@0.2.0", "bailiwick:agent/messaging@0.2.0", "acme:own/thing@1.0.0"] {
             let import = format!("(import \"{name}\" (instance))");
             assert_eq!(
                 refused(&[&import, INBOX], all),
@@ -220,16 +262,16 @@ mod tests {
 
     #[test]
     fn all_objections_are_found_at_once() {
-        assert_eq!(refused(&[MESSAGING, DISCOVERY, "(import \"wasi:http/types@0.2.0\" (instance))"], "").len(), 4);
+        assert_eq!(refused(&[MESSAGING, DISCOVERY, "(import \"wasi:sockets/tcp@0.2.0\" (instance))"], "").len(), 4);
     }
 
     #[test]
     fn what_is_linked_is_what_is_both_imported_and_granted() {
         let all = "[grants]\npublish = ['a']\ndiscover = true";
         let linked = |parts: &[&str], grants: &str| {
-            review(&component(parts), &manifest(grants)).unwrap().capabilities.into_iter().collect::<Vec<_>>()
+            review(&component(parts), &manifest(grants), None).unwrap().capabilities.into_iter().collect::<Vec<_>>()
         };
-        assert_eq!(linked(&[MESSAGING, DISCOVERY, INBOX], all), Capability::ALL);
+        assert_eq!(linked(&[MESSAGING, DISCOVERY, INBOX], all), [Capability::Messaging, Capability::Discovery]);
         assert_eq!(linked(&[DISCOVERY, INBOX], all), [Capability::Discovery]);
         assert_eq!(linked(&[INBOX], all), []);
     }
@@ -237,8 +279,9 @@ mod tests {
     #[test]
     fn a_resident_agent_may_have_a_lifecycle_and_need_not() {
         let lifecycle = INBOX.replace("inbox@", "lifecycle@").replace("handle", "start").replace('$', "$l-");
-        let has =
-            |parts: &[&str]| review(&component(parts), &manifest("[run]\ninstances = 'resident'")).unwrap().lifecycle;
+        let has = |parts: &[&str]| {
+            review(&component(parts), &manifest("[run]\ninstances = 'resident'"), None).unwrap().lifecycle
+        };
         assert!(has(&[INBOX, &lifecycle]));
         assert!(!has(&[INBOX]));
     }

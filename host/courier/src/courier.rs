@@ -134,9 +134,11 @@ struct Door {
 
 impl Inbound for Door {
     fn deliver(&self, delivery: Delivery) -> Result<(), NotTaken> {
-        let receiver = Receiver::Agent { caller: &self.party.caller, grants: &self.party.grants };
+        let grants = self.party.grants();
+        let receiver = Receiver::Agent { caller: &self.party.caller, grants: &grants };
         let accepted =
             self.gate.accept(delivery, receiver, self.clock.now()).map_err(|refused| self.report(&refused))?;
+        self.party.tried_to_receive(&accepted.envelope().to);
         match self.mail.push(accepted) {
             Ok(()) => {
                 count(&self.party.counters.received);

@@ -20,5 +20,9 @@ pub(crate) fn card(registry: &Registry, party: &Party, raw: &str) -> Result<Host
 
 /// Said a second time: an agent without the grant is not even linked, but a pipe's far end does not rely on that.
 fn check_grant(party: &Party) -> Result<(), Refusal> {
-    if party.grants.discover { Ok(()) } else { Err(Refusal::NotGranted(RefusalNumbers::of("discover-not-granted"))) }
+    if !party.grants().discover {
+        return Err(Refusal::NotGranted(RefusalNumbers::of("discover-not-granted")));
+    }
+    party.tried("discover", &"true", |grants| grants.discover);
+    Ok(())
 }

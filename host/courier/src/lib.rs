@@ -12,9 +12,11 @@ mod refusal;
 mod replies;
 #[cfg(test)]
 mod samples;
+mod shadow;
 mod watch;
 
 pub use courier::{Courier, CourierParts};
 pub use logs::{LogBook, LogQuery, LogRecord, LogStream};
 pub use party::{Counters, CountersView, Mail, Party};
+pub use shadow::{Shadow, ShadowTally, WouldDeny};
 pub use watch::{Seen, Watch};

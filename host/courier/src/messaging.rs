@@ -134,10 +134,11 @@ impl Courier {
 
     fn carry(&self, party: &Party, outgoing: Outgoing, cause: Option<Cause>) -> Result<Receipt, Refusal> {
         let stamp = self.stamp(party, cause);
-        let stamped = self.parts().gate.admit(&party.caller, &party.grants, outgoing, stamp).map_err(|denied| {
+        let stamped = self.parts().gate.admit(&party.caller, &party.grants(), outgoing, stamp).map_err(|denied| {
             tracing::debug!(tenant = %party.caller.tenant(), agent = %party.caller.agent(), %denied, "not admitted");
             of_denied(&denied)
         })?;
+        party.tried_to_send(&stamped.envelope().to);
         self.parts().bus.publish(stamped).map_err(of_bus)
     }
 

@@ -3,10 +3,13 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use arc_swap::{ArcSwap, ArcSwapOption, Guard};
 use host_gate::Accepted;
 use host_mailbox::Push;
-use host_model::{Caller, Grants};
+use host_model::{Caller, Destination, Grants};
 use host_quota::Budget;
+
+use crate::Shadow;
 
 /// Takes accepted messages for one receiver. Implemented by the scheduler.
 pub trait Mail: Send + Sync {
@@ -18,8 +21,8 @@ pub trait Mail: Send + Sync {
 pub struct Party {
     /// Who it is.
     pub caller: Arc<Caller>,
-    /// What it may reach.
-    pub grants: Grants,
+    grants: ArcSwap<Grants>,
+    shadow: ArcSwapOption<Shadow>,
     /// Requests its tenant may have open.
     pub requests: Arc<Budget>,
     /// Whether one store does all its work, so that a request to itself would wait for itself.
@@ -38,7 +41,54 @@ impl Party {
         single_store: bool,
         counters: Arc<Counters>,
     ) -> Self {
-        Self { caller, grants, requests, single_store, counters, seq: AtomicU64::new(0) }
+        let grants = ArcSwap::from_pointee(grants);
+        Self {
+            caller,
+            grants,
+            shadow: ArcSwapOption::empty(),
+            requests,
+            single_store,
+            counters,
+            seq: AtomicU64::new(0),
+        }
+    }
+
+    /// What it may reach now: what its manifest asks for and its tenant's policy allows.
+    pub fn grants(&self) -> Guard<Arc<Grants>> {
+        self.grants.load()
+    }
+
+    /// Its tenant's policy changed.
+    pub fn set_grants(&self, grants: Grants) {
+        self.grants.store(Arc::new(grants));
+    }
+
+    /// Counts from now on what this policy would have denied; `None` ends that.
+    pub fn set_shadow(&self, shadow: Option<Arc<Shadow>>) {
+        self.shadow.store(shadow);
+    }
+
+    pub(crate) fn tried_to_send(&self, to: &Destination) {
+        match to {
+            Destination::Topic(topic) => self.tried("publish", topic, |grants| grants.may_publish(topic)),
+            Destination::Agent(agent) => self.tried("send", agent, |grants| grants.may_send(agent)),
+            Destination::Reply { .. } => {}
+        }
+    }
+
+    pub(crate) fn tried_to_receive(&self, to: &Destination) {
+        if let Destination::Topic(topic) = to {
+            self.tried("subscribe", topic, |grants| grants.may_receive(topic));
+        }
+    }
+
+    /// Something was allowed: a policy that is being tried may have denied it.
+    pub(crate) fn tried(&self, key: &'static str, what: &dyn std::fmt::Display, allowed: impl Fn(&Grants) -> bool) {
+        if let Some(shadow) = &*self.shadow.load()
+            && !allowed(&shadow.grants)
+        {
+            shadow.tally.count(self.caller.agent(), key, what);
+        }
     }
 }
 

@@ -70,7 +70,7 @@ impl World {
         mailbox.release(address);
         let mailbox = Arc::new(OneMailbox { mailbox: Mutex::new(mailbox), address });
         let inbound = self.courier.inbound(party.clone(), mailbox.clone());
-        let topics = party.grants.subscribe.iter().cloned().map(Interest::Topics);
+        let topics = party.grants().subscribe.clone().into_iter().map(Interest::Topics);
         for interest in topics.chain([Interest::Queue(party.caller.agent().clone())]) {
             self.bus
                 .subscribe(Subscribe { tenant: party.caller.tenant().clone(), interest, queue: None }, inbound.clone());

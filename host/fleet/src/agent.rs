@@ -4,13 +4,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use host_component::Manifest;
-use host_courier::Counters;
+use host_courier::{Counters, Party};
 use host_model::{AgentId, TenantId};
 use parking_lot::Mutex;
 
 use crate::runner::Health;
 use crate::start::Running;
-use crate::{AgentStatus, Deployment, Phase, Step};
+use crate::{AgentStatus, Deployment, Pending, Phase, Step};
 
 /// What was deployed, read once.
 #[derive(Debug)]
@@ -35,6 +35,9 @@ struct View {
     phase: Phase,
     step: Step,
     reason: Option<String>,
+    /// The party its last start is, for a policy that changes.
+    party: Option<Arc<Party>>,
+    pending: Option<Arc<Pending>>,
     /// Where its mailbox is, while it has one.
     mailbox: Option<crate::start::MailboxAt>,
 }
@@ -47,7 +50,15 @@ impl Agent {
             running: tokio::sync::Mutex::default(),
             counters: Arc::default(),
             health: Arc::default(),
-            view: Mutex::new(View { spec, phase: Phase::Stopped, step: Step::None, reason: None, mailbox: None }),
+            view: Mutex::new(View {
+                spec,
+                phase: Phase::Stopped,
+                step: Step::None,
+                reason: None,
+                party: None,
+                pending: None,
+                mailbox: None,
+            }),
             peers: AtomicU32::new(0),
         })
     }
@@ -73,6 +84,22 @@ impl Agent {
         let mut view = self.view.lock();
         view.phase = Phase::Failed;
         view.reason = Some(reason);
+    }
+
+    pub(crate) fn party(&self) -> Option<Arc<Party>> {
+        self.view.lock().party.clone()
+    }
+
+    pub(crate) fn set_party(&self, party: Arc<Party>) {
+        self.view.lock().party = Some(party);
+    }
+
+    pub(crate) fn pending(&self) -> Option<Arc<Pending>> {
+        self.view.lock().pending.clone()
+    }
+
+    pub(crate) fn set_pending(&self, pending: Option<Arc<Pending>>) {
+        self.view.lock().pending = pending;
     }
 
     pub(crate) fn set_peers(&self, peers: usize) {
@@ -102,6 +129,7 @@ impl Agent {
             step: view.step,
             backing_off: self.health.backing_off(),
             reason: view.reason.clone(),
+            pending: view.pending.clone(),
             peers: self.peers.load(Ordering::Relaxed) as usize,
             subscriptions: manifest.grants.subscribe.clone(),
             deployed: deployment.deployed,

@@ -6,15 +6,16 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use foldhash::fast::RandomState;
 use host_bus::Bus;
-use host_component::{ComponentError, Digest, Manifest, ManifestError, Objection};
-use host_courier::{Counters, Courier, Party};
+use host_component::{ComponentError, Digest, Manifest, ManifestError, Objection, PolicyError};
+use host_courier::{Courier, Party};
 use host_engine::{CutOff, Engine, EngineError};
-use host_model::{AgentId, Caller, Clock, Grants, Incarnation, SendGrant, TenantId};
+use host_model::{AgentId, Caller, Clock, Incarnation, TenantId};
 use host_quota::{TenantBudgets, TenantLimits};
 use host_registry::{CardRepository, CardStoreError, Registry};
 use parking_lot::RwLock;
 
 use crate::agent::{Agent, Spec};
+use crate::policy::{self, Policies};
 use crate::start::{Checked, Running};
 use crate::{
     AgentStatus, Components, Deployment, Desired, Phase, Repository, RepositoryError, Shards, Step, TenantRecord,
@@ -48,6 +49,33 @@ pub enum FleetError {
         /// Why.
         #[source]
         source: ManifestError,
+    },
+    /// The policy is off.
+    #[error(transparent)]
+    Policy(PolicyError),
+    /// A policy that was set before is off: another version of the host took it.
+    #[error("the kept policy of tenant '{tenant}' does not load")]
+    KeptPolicy {
+        /// Whose.
+        tenant: TenantId,
+        /// Why.
+        #[source]
+        source: PolicyError,
+    },
+    /// No version of that agent waits for approval.
+    #[error("no version of agent '{0}' waits for approval")]
+    NothingPending(AgentId),
+    /// Another version waits than was named: look at it first.
+    #[error(
+        "revision {revision} ({version}) of agent '{agent}' waits, not the one you named: look at it with `agent show`"
+    )]
+    OtherPending {
+        /// Which agent.
+        agent: AgentId,
+        /// The revision that waits.
+        revision: u32,
+        /// Its author's version.
+        version: String,
     },
     /// The component cannot be read.
     #[error(transparent)]
@@ -106,7 +134,7 @@ pub struct FleetParts {
 }
 
 /// What to deploy.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Deploy {
     /// The manifest, word for word.
     pub manifest: String,
@@ -132,9 +160,10 @@ pub(crate) struct Tenant {
     record: TenantRecord,
     pub(crate) budgets: TenantBudgets,
     operator: Arc<Party>,
-    agents: RwLock<HashMap<AgentId, Arc<Agent>, RandomState>>,
-    /// Held while a deployment changes which agents there are.
-    deploying: tokio::sync::Mutex<()>,
+    pub(crate) agents: RwLock<HashMap<AgentId, Arc<Agent>, RandomState>>,
+    pub(crate) policies: RwLock<Policies>,
+    /// Held while a deployment changes which agents there are, and while the policy it is held against changes.
+    pub(crate) deploying: tokio::sync::Mutex<()>,
 }
 
 impl Fleet {
@@ -145,6 +174,7 @@ impl Fleet {
         for record in fleet.parts().repository.tenants().await? {
             fleet.add_tenant(record);
         }
+        fleet.load_policies().await?;
         for deployment in fleet.parts().repository.deployments().await? {
             let tenant = fleet.tenant(&deployment.tenant)?;
             let manifest = Manifest::parse(&deployment.manifest).map_err(|source| FleetError::Kept {
@@ -154,6 +184,7 @@ impl Fleet {
             })?;
             tenant.add(Agent::new(Arc::new(Spec { deployment, manifest })));
         }
+        fleet.load_pending().await?;
         Ok(fleet)
     }
 
@@ -201,15 +232,32 @@ impl Fleet {
     /// Deploys a new agent, or a new revision of one.
     ///
     /// Everything is checked before anything changes. A new agent that does not start leaves nothing; a new revision that does not
-    /// is given up, and the one before it serves again.
+    /// is given up, and the one before it serves again. A revision that asks for more than the one before it waits until it is
+    /// [approved](Self::approve).
     pub async fn deploy(&self, tenant: &TenantId, deploy: Deploy) -> Result<AgentStatus, FleetError> {
         let tenant = self.tenant(tenant)?;
         let manifest = Manifest::parse(&deploy.manifest)?;
-        let checked = self.check(deploy.digest, &manifest, |_| ()).await?;
+        // Compiled before the turn is taken: what takes long holds up nobody.
+        let checked = self.check_new(&tenant, deploy.digest, &manifest).await?;
         // From here on one at a time, so that two deployments of one id do not both find it free.
         let _turn = tenant.deploying.lock().await;
-        let existing = tenant.agents.read().get(&manifest.agent.id).cloned();
-        let revision = existing.as_ref().map_or(1, |agent| agent.spec().deployment.revision + 1);
+        let Some(agent) = tenant.agents.read().get(&manifest.agent.id).cloned() else {
+            let spec = self.spec(&tenant, 1, deploy, manifest);
+            return self.first_deploy(&tenant, spec, checked).await;
+        };
+        let widened = self.widening(&agent, &deploy.digest, &manifest).await?;
+        let revision = agent.spec().deployment.revision + 1;
+        let spec = self.spec(&tenant, revision, deploy.clone(), manifest);
+        if !widened.is_empty() {
+            return self.hold(&agent, &spec, deploy, widened).await;
+        }
+        self.replace(&tenant, &agent, spec, checked).await?;
+        self.withdraw(&agent).await?;
+        Ok(agent.status())
+    }
+
+    /// What is deployed when it is deployed now.
+    pub(crate) fn spec(&self, tenant: &Tenant, revision: u32, deploy: Deploy, manifest: Manifest) -> Arc<Spec> {
         let deployment = Deployment {
             tenant: tenant.record.id.clone(),
             agent: manifest.agent.id.clone(),
@@ -219,11 +267,7 @@ impl Fleet {
             desired: if deploy.start { Desired::Running } else { Desired::Stopped },
             deployed: self.parts().clock.now(),
         };
-        let spec = Arc::new(Spec { deployment, manifest });
-        match existing {
-            Some(agent) => self.replace(&tenant, &agent, spec, checked).await,
-            None => self.first_deploy(&tenant, spec, checked).await,
-        }
+        Arc::new(Spec { deployment, manifest })
     }
 
     /// Starts a deployed agent; starting one that runs is no error.
@@ -350,7 +394,7 @@ impl Fleet {
         Ok(agent.status())
     }
 
-    async fn replace(
+    pub(crate) async fn replace(
         &self,
         tenant: &Tenant,
         agent: &Arc<Agent>,
@@ -407,7 +451,7 @@ impl Fleet {
         let started = async {
             let spec = agent.spec();
             let reached = |step| agent.reached(Phase::Starting, step);
-            let checked = self.check(spec.deployment.digest, &spec.manifest, reached).await?;
+            let checked = self.check_kept(tenant, &spec, reached).await?;
             self.bring_up(tenant, agent, checked, std::future::ready(Ok(()))).await
         };
         started.await.inspect_err(|error| agent.failed(error.to_string()))
@@ -427,25 +471,24 @@ impl Fleet {
     fn add_tenant(&self, record: TenantRecord) {
         let id = record.id.clone();
         let budgets = TenantBudgets::new(&self.parts().tenant_limits);
-        let operator = self.operator_of(&record.id, &budgets);
-        let tenant =
-            Tenant { record, budgets, operator, agents: RwLock::default(), deploying: tokio::sync::Mutex::default() };
+        let caller = Caller::born(id.clone(), AgentId::operator(), String::new(), self.next_incarnation());
+        let operator = policy::operator(caller, &budgets);
+        let tenant = Tenant {
+            record,
+            budgets,
+            operator,
+            agents: RwLock::default(),
+            policies: RwLock::default(),
+            deploying: tokio::sync::Mutex::default(),
+        };
         self.0.tenants.write().insert(id, Arc::new(tenant));
     }
 
-    /// The operator may publish and send everywhere in a tenant, as itself; its acts are the host's own.
-    fn operator_of(&self, tenant: &TenantId, budgets: &TenantBudgets) -> Arc<Party> {
-        let everything = ">".parse().expect("a pattern");
-        let grants = Grants { publish: vec![everything], send: SendGrant::Any, discover: true, ..Grants::default() };
-        let caller = Caller::born(tenant.clone(), AgentId::operator(), String::new(), self.next_incarnation());
-        Arc::new(Party::new(Arc::new(caller), grants, budgets.requests.clone(), false, Arc::<Counters>::default()))
-    }
-
-    fn tenant(&self, id: &TenantId) -> Result<Arc<Tenant>, FleetError> {
+    pub(crate) fn tenant(&self, id: &TenantId) -> Result<Arc<Tenant>, FleetError> {
         self.0.tenants.read().get(id).cloned().ok_or_else(|| FleetError::NoTenant(id.clone()))
     }
 
-    fn find(&self, tenant: &TenantId, agent: &AgentId) -> Result<(Arc<Tenant>, Arc<Agent>), FleetError> {
+    pub(crate) fn find(&self, tenant: &TenantId, agent: &AgentId) -> Result<(Arc<Tenant>, Arc<Agent>), FleetError> {
         let tenant = self.tenant(tenant)?;
         let found = tenant.agents.read().get(agent).cloned().ok_or_else(|| FleetError::NoAgent(agent.clone()))?;
         Ok((tenant, found))
@@ -458,6 +501,10 @@ impl Fleet {
 }
 
 impl Tenant {
+    pub(crate) fn id(&self) -> &TenantId {
+        &self.record.id
+    }
+
     /// Said again once the agent's lock is held: it may have been deleted while somebody waited for it.
     fn still_has(&self, agent: &Agent) -> Result<(), FleetError> {
         let same = |found: &Arc<Agent>| std::ptr::eq(Arc::as_ptr(found), agent);

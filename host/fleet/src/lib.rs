@@ -3,7 +3,9 @@
 //! Bytes and manifests become running agents here, and only here are callers born. What a message may do is not decided here.
 
 mod agent;
+mod approval;
 mod fleet;
+mod policy;
 mod repository;
 mod runner;
 mod shards;
@@ -11,8 +13,12 @@ mod source;
 mod start;
 mod status;
 
+pub use approval::Pending;
 pub use fleet::{Deploy, Fleet, FleetError, FleetParts};
-pub use repository::{Components, Deployment, Desired, Repository, RepositoryError, TenantRecord};
+pub use policy::{PolicyInForce, PolicyOnTrial};
+pub use repository::{
+    Components, Deployment, Desired, PendingRecord, PolicyRecord, Repository, RepositoryError, TenantRecord,
+};
 pub use shards::{Runner, Shard, Shards, Work};
 pub use source::{RandomIds, SystemClock};
 pub use status::{AgentStatus, LastFailure, Phase, Step};

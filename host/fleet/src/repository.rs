@@ -43,6 +43,40 @@ pub struct Deployment {
     pub deployed: Timestamp,
 }
 
+/// A policy as kept, word for word.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PolicyRecord {
+    /// Whose.
+    pub tenant: TenantId,
+    /// Whether it is in force, or only tried.
+    pub trial: bool,
+    /// Counts the policies that were in force; a tried one has none.
+    pub version: u32,
+    /// The document.
+    pub text: String,
+    /// When it was set.
+    pub set: Timestamp,
+}
+
+/// A version that asks for more than the one before it, as kept until somebody decides.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PendingRecord {
+    /// Whose.
+    pub tenant: TenantId,
+    /// Of which agent.
+    pub agent: AgentId,
+    /// The revision it will be.
+    pub revision: u32,
+    /// Its component: approval is pinned to it.
+    pub digest: Digest,
+    /// Its manifest, word for word: approval is pinned to it.
+    pub manifest: String,
+    /// Whether it is to be started.
+    pub start: bool,
+    /// When it was deployed.
+    pub asked: Timestamp,
+}
+
 /// Why the store did not do it.
 #[derive(Debug, thiserror::Error)]
 pub enum RepositoryError {
@@ -81,6 +115,24 @@ pub trait Repository: Send + Sync {
 
     /// Deletes a deployment and its card, and leaves a tombstone, so that the id is never given again.
     async fn delete_deployment(&self, tenant: &TenantId, agent: &AgentId) -> Result<(), RepositoryError>;
+
+    /// Keeps a policy, in place of the one of its kind before.
+    async fn save_policy(&self, policy: &PolicyRecord) -> Result<(), RepositoryError>;
+
+    /// Deletes the policy that is tried in a tenant, if one is.
+    async fn delete_trial(&self, tenant: &TenantId) -> Result<(), RepositoryError>;
+
+    /// All policies, by tenant.
+    async fn policies(&self) -> Result<Vec<PolicyRecord>, RepositoryError>;
+
+    /// Keeps a version that waits for approval, in place of one that waited before.
+    async fn save_pending(&self, pending: &PendingRecord) -> Result<(), RepositoryError>;
+
+    /// Deletes the version of an agent that waits, if one does.
+    async fn delete_pending(&self, tenant: &TenantId, agent: &AgentId) -> Result<(), RepositoryError>;
+
+    /// All versions that wait, by tenant and agent.
+    async fn pending(&self) -> Result<Vec<PendingRecord>, RepositoryError>;
 }
 
 /// Keeps components by their digest.

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use host_bus::{Interest, Subscribe, SubscriptionId};
 use host_component::{Capability, Component, Digest, Manifest, review};
-use host_courier::{Mail, Party};
+use host_courier::Mail;
 use host_engine::{Birth, Program, Resident};
 use host_gate::Accepted;
 use host_mailbox::{Address, Open, Push};
-use host_model::{Caller, CardQuery, RunMode};
+use host_model::{Caller, CardQuery, Policy, RunMode};
 use host_registry::card_of;
 use tokio::sync::{Notify, oneshot};
 use tokio_util::sync::CancellationToken;
@@ -55,18 +55,43 @@ impl Mail for MailboxAt {
 pub(crate) struct Checked(Arc<Program>);
 
 impl Fleet {
+    /// Whether a version may be deployed: both keys must turn for all it asks for.
+    pub(crate) async fn check_new(
+        &self,
+        tenant: &Tenant,
+        digest: Digest,
+        manifest: &Manifest,
+    ) -> Result<Checked, FleetError> {
+        let policy = tenant.policies.read().enforced.clone();
+        self.check(digest, manifest, Some(&policy.document.policy), |_| ()).await
+    }
+
+    /// Whether what is deployed may start: its policy may have become narrower since, and it starts with what is left.
+    pub(crate) async fn check_kept(
+        &self,
+        tenant: &Tenant,
+        spec: &Spec,
+        at: impl Fn(Step),
+    ) -> Result<Checked, FleetError> {
+        let policy = tenant.policies.read().enforced.clone();
+        let mut manifest = spec.manifest.clone();
+        manifest.grants = manifest.grants.and(&policy.document.policy.allows(&spec.deployment.agent));
+        self.check(spec.deployment.digest, &manifest, None, at).await
+    }
+
     /// Load and validate: nothing outside changes, so that a deployment can be refused without a trace.
-    pub(crate) async fn check(
+    async fn check(
         &self,
         digest: Digest,
         manifest: &Manifest,
+        policy: Option<&Policy>,
         at: impl Fn(Step),
     ) -> Result<Checked, FleetError> {
         at(Step::Load);
         let bytes = self.parts().components.load(&digest).await?.ok_or(FleetError::NoComponent(digest))?;
         let component = Component::read(&bytes)?;
         // What it needs is checked before it is compiled: an ungranted import costs nobody any time.
-        let reviewed = review(&component, manifest).map_err(FleetError::Objections)?;
+        let reviewed = review(&component, manifest, policy).map_err(FleetError::Objections)?;
         let granted: Vec<Capability> = reviewed.capabilities.into_iter().collect();
         let program = self.parts().engine.program(digest, &bytes, &granted).await?;
         at(Step::Validate);
@@ -84,7 +109,7 @@ impl Fleet {
         checked: Checked,
         keep: impl Future<Output = Result<(), FleetError>>,
     ) -> Result<Running, FleetError> {
-        let spec = agent.spec();
+        let spec = tenant.capped(&agent.spec());
         let desk = self.desk(tenant, agent, &spec, checked);
         agent.reached(Phase::Starting, Step::Subscribe);
         self.parts().courier.join(desk.party.clone());
@@ -166,13 +191,7 @@ impl Fleet {
         let version = manifest.agent.version.clone();
         let caller = Arc::new(Caller::born(agent.tenant.clone(), agent.id.clone(), version, self.next_incarnation()));
         let at_once = concurrency(spec);
-        let party = Party::new(
-            caller.clone(),
-            manifest.grants.clone(),
-            tenant.budgets.requests.clone(),
-            at_once == 1,
-            agent.counters.clone(),
-        );
+        let party = tenant.party(agent, caller.clone(), manifest, at_once == 1);
         let birth = Birth {
             caller,
             name: manifest.agent.name.clone(),
@@ -187,7 +206,7 @@ impl Fleet {
             program,
             birth: Arc::new(birth),
             courier: courier.clone(),
-            party: Arc::new(party),
+            party,
             health: agent.health.clone(),
             clock: clock.clone(),
             idle: Notify::new(),
@@ -200,6 +219,7 @@ impl Fleet {
         let bus = &self.parts().bus;
         let caller = &desk.party.caller;
         let inbound = self.parts().courier.inbound(desk.party.clone(), Arc::new(mailbox.clone()));
+        // What the policy does not allow now is refused at the door, and comes back with the policy.
         let topics = spec.manifest.grants.subscribe.iter().cloned().map(Interest::Topics);
         let interests = std::iter::once(Interest::Queue(caller.agent().clone())).chain(topics);
         interests

@@ -1,11 +1,12 @@
 //! How an agent is.
 
 use std::fmt;
+use std::sync::Arc;
 
 use host_courier::CountersView;
 use host_model::{AgentId, Limits, MessageId, RunMode, TenantId, Timestamp, TopicPattern, TrapCause};
 
-use crate::Desired;
+use crate::{Desired, Pending};
 
 /// The steps of a start, in the seeds' order.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -121,6 +122,8 @@ pub struct AgentStatus {
     pub backing_off: u32,
     /// Why it failed.
     pub reason: Option<String>,
+    /// The version that waits for approval.
+    pub pending: Option<Arc<Pending>>,
     /// Peers it found when it started.
     pub peers: usize,
     /// What it is subscribed to.

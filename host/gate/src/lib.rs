@@ -6,6 +6,7 @@
 mod accept;
 mod admit;
 mod denied;
+mod explain;
 mod gate;
 #[cfg(test)]
 mod samples;
@@ -14,5 +15,6 @@ mod witness;
 pub use accept::Receiver;
 pub use admit::{MessageLimits, Outgoing, Stamp};
 pub use denied::{Denied, Refused};
+pub use explain::{Ask, Explanation, explain};
 pub use gate::Gate;
 pub use witness::{Accepted, Delivery, Stamped};

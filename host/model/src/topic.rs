@@ -108,6 +108,36 @@ impl TopicPattern {
         tokens.next().is_none()
     }
 
+    /// Whether every topic that `other` stands for is among this pattern's.
+    pub fn covers(&self, other: &Self) -> bool {
+        let mut tokens = other.0.split('.');
+        for wide in self.0.split('.') {
+            match (wide, tokens.next()) {
+                (">", Some(_)) => return true,
+                ("*", Some(token)) if token != ">" => {}
+                (wide, Some(token)) if wide == token => {}
+                _ => return false,
+            }
+        }
+        tokens.next().is_none()
+    }
+
+    /// The topics that both stand for: always one pattern, or none.
+    pub fn and(&self, other: &Self) -> Option<Self> {
+        let mut common = Vec::new();
+        let (mut mine, mut theirs) = (self.0.split('.'), other.0.split('.'));
+        loop {
+            match (mine.next(), theirs.next()) {
+                (None, None) => return Some(Self(common.join(".").into())),
+                (Some(">"), Some(rest)) => common.extend(std::iter::once(rest).chain(theirs.by_ref())),
+                (Some(rest), Some(">")) => common.extend(std::iter::once(rest).chain(mine.by_ref())),
+                (Some("*"), Some(token)) | (Some(token), Some("*")) => common.push(token),
+                (Some(token), Some(same)) if token == same => common.push(token),
+                _ => return None,
+            }
+        }
+    }
+
     /// Whether it holds a wildcard.
     pub fn is_wild(&self) -> bool {
         self.0.split('.').any(is_wildcard)
@@ -254,6 +284,47 @@ mod tests {
         check("tenants/acme/queues/other", Err(BadTopic::Reserved));
         check("replies.x", Err(BadTopic::Reserved));
         check("_INBOX.x", Ok("_INBOX.x"));
+    }
+
+    #[test]
+    fn a_pattern_covers_what_is_narrower_and_itself() {
+        let check = |wide: &str, narrow: &str, expected| {
+            let [wide, narrow]: [TopicPattern; 2] = [wide.parse().unwrap(), narrow.parse().unwrap()];
+            assert_eq!(wide.covers(&narrow), expected, "{wide} {narrow}");
+        };
+        check("a.b", "a.b", true);
+        check("a.*", "a.b", true);
+        check("a.*", "a.*", true);
+        check("a.*", "a.>", false);
+        check("a.>", "a.>", true);
+        check("a.>", "a.*.c", true);
+        check("a.>", "a", false);
+        check(">", ">", true);
+        check("a.b", "a.*", false);
+        check("*.b", "a.b", true);
+        check("*", "a.b", false);
+        check("*.>", ">", false);
+    }
+
+    /// Patterns and topics over two tokens, so that they meet often.
+    const PATTERN: &str = "([ab]|\\*)(\\.([ab]|\\*)){0,2}(\\.>)?|>";
+    const TOPIC: &str = "[ab](\\.[ab]){0,3}";
+
+    proptest! {
+        #[test]
+        fn what_is_covered_is_matched(wide in PATTERN, narrow in PATTERN, topic in TOPIC) {
+            let [wide, narrow]: [TopicPattern; 2] = [wide.parse().unwrap(), narrow.parse().unwrap()];
+            let topic: Topic = topic.parse().unwrap();
+            prop_assert!(!(wide.covers(&narrow) && narrow.matches(&topic)) || wide.matches(&topic));
+        }
+
+        #[test]
+        fn what_both_stand_for_is_one_pattern(one in PATTERN, other in PATTERN, topic in TOPIC) {
+            let [one, other]: [TopicPattern; 2] = [one.parse().unwrap(), other.parse().unwrap()];
+            let topic: Topic = topic.parse().unwrap();
+            let both = one.and(&other);
+            prop_assert_eq!(both.is_some_and(|both| both.matches(&topic)), one.matches(&topic) && other.matches(&topic));
+        }
     }
 
     #[test]

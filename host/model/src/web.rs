@@ -74,6 +74,14 @@ impl HostPattern {
         self.scheme == other.scheme && self.port == other.port && named
     }
 
+    /// The hosts that both stand for: one of the two, or none.
+    pub fn and(&self, other: &Self) -> Option<Self> {
+        if self.covers(other) {
+            return Some(other.clone());
+        }
+        other.covers(self).then(|| self.clone())
+    }
+
     /// Whether it stands for more than one host.
     pub fn is_wild(&self) -> bool {
         self.wild
@@ -99,14 +107,18 @@ impl FromStr for HostPattern {
         };
         let (host, port) = match rest.split_once(':') {
             None => (rest, scheme.default_port()),
-            Some((host, port)) => {
-                (host, port.parse().ok().filter(|port| *port != 0 && !rest.ends_with('+')).ok_or(BadHost)?)
-            }
+            Some((host, port)) => (host, parse_port(port)?),
         };
         let (wild, name) = host.strip_prefix("*.").map_or((false, host), |name| (true, name));
         check_name(name)?;
         Ok(Self { scheme, name: name.into(), wild, port })
     }
+}
+
+/// Decimal digits and nothing else, without a leading zero.
+fn parse_port(raw: &str) -> Result<u16, BadHost> {
+    let digits = raw.bytes().all(|b| b.is_ascii_digit()) && !raw.starts_with('0');
+    raw.parse().ok().filter(|_| digits).ok_or(BadHost)
 }
 
 /// The grammar of host names (RFC 1123 §2.1), in lower case; an IPv4 address in dotted form fits it too.

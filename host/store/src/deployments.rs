@@ -1,11 +1,12 @@
 //! Tenants and what they have deployed.
 
 use async_trait::async_trait;
-use host_fleet::{Deployment, Desired, Repository, RepositoryError, TenantRecord};
+use host_fleet::{Deployment, Desired, PendingRecord, PolicyRecord, Repository, RepositoryError, TenantRecord};
 use host_model::{AgentId, TenantId};
 use sqlx::sqlite::{SqliteQueryResult, SqliteRow};
 
 use crate::error::{Cause, StoreError};
+use crate::policies;
 use crate::rows::{Fields, Table, millis};
 use crate::sqlite::Sqlite;
 
@@ -43,6 +44,30 @@ impl Repository for Sqlite {
     /// Deleting what is not there is no error, and leaves no tombstone.
     async fn delete_deployment(&self, tenant: &TenantId, agent: &AgentId) -> Result<(), RepositoryError> {
         delete_deployment(self, tenant, agent).await.map_err(refused("delete the deployment"))
+    }
+
+    async fn save_policy(&self, policy: &PolicyRecord) -> Result<(), RepositoryError> {
+        policies::upsert_policy(self, policy).await.map_err(refused("save the policy"))
+    }
+
+    async fn delete_trial(&self, tenant: &TenantId) -> Result<(), RepositoryError> {
+        policies::delete_trial(self, tenant).await.map_err(refused("delete the tried policy"))
+    }
+
+    async fn policies(&self) -> Result<Vec<PolicyRecord>, RepositoryError> {
+        policies::select_policies(self).await.map_err(refused("read the policies"))
+    }
+
+    async fn save_pending(&self, pending: &PendingRecord) -> Result<(), RepositoryError> {
+        policies::upsert_pending(self, pending).await.map_err(refused("save the version that waits"))
+    }
+
+    async fn delete_pending(&self, tenant: &TenantId, agent: &AgentId) -> Result<(), RepositoryError> {
+        policies::delete_pending(self, tenant, agent).await.map_err(refused("delete the version that waited"))
+    }
+
+    async fn pending(&self) -> Result<Vec<PendingRecord>, RepositoryError> {
+        policies::select_pending(self).await.map_err(refused("read the versions that wait"))
     }
 }
 

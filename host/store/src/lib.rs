@@ -12,6 +12,7 @@ mod error;
 mod files;
 mod format;
 mod lock;
+mod policies;
 mod rows;
 mod schema;
 mod sqlite;

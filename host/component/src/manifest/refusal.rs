@@ -12,15 +12,32 @@ pub(super) fn syntax(text: &str, cause: &toml::de::Error) -> ManifestError {
 
 /// TOML that is not a manifest.
 pub(super) fn key(text: &str, cause: toml::de::Error) -> ManifestError {
+    let Located { key, line, problem } = locate(text, cause);
+    if problem == UNAVAILABLE {
+        ManifestError::Unavailable { key, line }
+    } else {
+        ManifestError::Key { key, line, problem }
+    }
+}
+
+/// What is off, where: in the words of whoever wrote the document.
+pub(crate) struct Located {
+    /// The key with its tables: `grants.http`.
+    pub(crate) key: String,
+    /// From 1, where it is known.
+    pub(crate) line: Option<usize>,
+    /// One line, bounded.
+    pub(crate) problem: String,
+}
+
+/// Where the TOML library's error is, and what it says.
+pub(crate) fn locate(text: &str, cause: toml::de::Error) -> Located {
     let line = cause.span().map(|span| line_at(text, span.start));
     let message = cause.message().to_owned();
     let parent = keys_of(cause);
-    if message == UNAVAILABLE {
-        return ManifestError::Unavailable { key: one_line(&parent), line };
-    }
     let (child, problem) = plain(&message);
     let key: Vec<&str> = [parent.as_str(), child].into_iter().filter(|part| !part.is_empty()).collect();
-    ManifestError::Key { key: one_line(&key.join(".")), line, problem: one_line(&problem) }
+    Located { key: one_line(&key.join(".")), line, problem: one_line(&problem) }
 }
 
 /// A key whose value was read and cannot be meant.
@@ -33,7 +50,7 @@ pub(super) fn value(text: &str, key: &str, offset: Option<usize>, problem: &str)
 }
 
 /// The line of a place, from 1.
-pub(super) fn line_at(text: &str, offset: usize) -> usize {
+pub(crate) fn line_at(text: &str, offset: usize) -> usize {
     1 + text.bytes().take(offset).filter(|byte| *byte == b'\n').count()
 }
 

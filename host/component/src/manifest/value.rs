@@ -12,7 +12,7 @@ use crate::error::one_line;
 /// One line of text: 1 to `MAX` characters, no control characters.
 #[derive(Debug, Deserialize)]
 #[serde(try_from = "String")]
-pub(super) struct Line<const MAX: usize>(pub(super) String);
+pub(crate) struct Line<const MAX: usize>(pub(crate) String);
 
 impl<const MAX: usize> TryFrom<String> for Line<MAX> {
     type Error = String;
@@ -56,7 +56,7 @@ pub(super) fn is_prose(text: &str, chars_max: usize) -> bool {
 /// A list of at most `MAX`.
 #[derive(Debug, Deserialize)]
 #[serde(try_from = "Vec<T>", bound = "T: Deserialize<'de>")]
-pub(super) struct List<T, const MAX: usize>(pub(super) Vec<T>);
+pub(crate) struct List<T, const MAX: usize>(pub(crate) Vec<T>);
 
 impl<T, const MAX: usize> TryFrom<Vec<T>> for List<T, MAX> {
     type Error = String;
@@ -113,7 +113,7 @@ impl TryFrom<Line<1024>> for RelativePath {
 /// An amount of memory in bytes: `16MiB`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
-pub(super) struct MemorySize(pub(super) usize);
+pub(crate) struct MemorySize(pub(crate) usize);
 
 impl TryFrom<String> for MemorySize {
     type Error = String;
@@ -130,7 +130,7 @@ impl TryFrom<String> for MemorySize {
 /// A length of time: `5s`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
-pub(super) struct Span(pub(super) Duration);
+pub(crate) struct Span(pub(crate) Duration);
 
 impl TryFrom<String> for Span {
     type Error = String;
@@ -155,7 +155,7 @@ fn amount(raw: &str, units: &[(&str, u64)]) -> Option<u64> {
 /// How many of an agent.
 #[derive(Debug, Deserialize)]
 #[serde(try_from = "i64")]
-pub(super) struct Replicas(pub(super) u32);
+pub(crate) struct Replicas(pub(crate) u32);
 
 impl TryFrom<i64> for Replicas {
     type Error = String;
@@ -169,7 +169,7 @@ impl TryFrom<i64> for Replicas {
 /// Topics by pattern, dotted or with slashes. A manifest belongs to no tenant, so it cannot name one.
 #[derive(Debug, Deserialize)]
 #[serde(try_from = "String")]
-pub(super) struct Pattern(pub(super) TopicPattern);
+pub(crate) struct Pattern(pub(crate) TopicPattern);
 
 impl TryFrom<String> for Pattern {
     type Error = String;
@@ -190,7 +190,7 @@ impl TryFrom<String> for Pattern {
 /// Whom an agent may send to: a list of ids, or `"*"`.
 #[derive(Debug, Default, Deserialize)]
 #[serde(try_from = "OneOrMany")]
-pub(super) struct Send(pub(super) SendGrant);
+pub(crate) struct Send(pub(crate) SendGrant);
 
 /// The most agents in a grant.
 const SEND_LEN_MAX: usize = 256;

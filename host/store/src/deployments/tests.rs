@@ -34,7 +34,7 @@ pub(crate) async fn with_tenants(dir: &TempDir, tenants: &[&str]) -> Sqlite {
     store
 }
 
-fn record(tenant: &str) -> TenantRecord {
+pub(crate) fn record(tenant: &str) -> TenantRecord {
     TenantRecord { id: id(tenant), name: format!("{tenant} \u{e9} '\""), created: Timestamp::from_millis(7) }
 }
 

@@ -1,0 +1,198 @@
+//! A tenant's policy in force, the one that is tried beside it, and what follows for its agents.
+
+use std::sync::Arc;
+
+use host_component::{Manifest, PolicyDocument, PolicyError, STARTER_POLICY};
+use host_courier::{Counters, Party, Shadow, ShadowTally, WouldDeny};
+use host_model::{AgentId, Caller, Grants, TenantId, Timestamp};
+use host_quota::TenantBudgets;
+
+use crate::agent::{Agent, Spec};
+use crate::fleet::{Fleet, Tenant};
+use crate::{FleetError, PolicyRecord};
+
+/// A policy in force.
+#[derive(Debug)]
+pub struct PolicyInForce {
+    /// Counts the policies that were in force; 0 is the one every tenant starts with.
+    pub version: u32,
+    /// The document, word for word.
+    pub text: String,
+    /// What it says.
+    pub document: PolicyDocument,
+    /// When it was set; `None` for the one every tenant starts with.
+    pub set: Option<Timestamp>,
+}
+
+/// A policy that is tried: nothing is denied by it, what it would deny is counted.
+#[derive(Debug)]
+pub struct PolicyOnTrial {
+    /// The document, word for word.
+    pub text: String,
+    /// What it says.
+    pub document: PolicyDocument,
+    /// When the trial, or this host, began: counts start there.
+    pub since: Timestamp,
+    tally: Arc<ShadowTally>,
+}
+
+impl PolicyOnTrial {
+    /// What would have been denied so far; and how often something beyond the kinds that are counted apart.
+    pub fn would_deny(&self) -> (Vec<WouldDeny>, u64) {
+        self.tally.view()
+    }
+}
+
+/// Both. Whoever makes a party of the tenant holds them meanwhile, so that no change passes it by.
+pub(crate) struct Policies {
+    pub(crate) enforced: Arc<PolicyInForce>,
+    pub(crate) trial: Option<Arc<PolicyOnTrial>>,
+}
+
+impl Default for Policies {
+    fn default() -> Self {
+        let (text, document) = (STARTER_POLICY.to_owned(), PolicyDocument::starter());
+        Self { enforced: Arc::new(PolicyInForce { version: 0, text, document, set: None }), trial: None }
+    }
+}
+
+impl Policies {
+    fn grants_of(&self, agent: &AgentId, manifest: &Manifest) -> Grants {
+        manifest.grants.and(&self.enforced.document.policy.allows(agent))
+    }
+
+    fn shadow_of(&self, agent: &AgentId) -> Option<Arc<Shadow>> {
+        let trial = self.trial.as_ref()?;
+        Some(Arc::new(Shadow { grants: trial.document.policy.allows(agent), tally: trial.tally.clone() }))
+    }
+
+    fn reach(&self, agent: &Agent) {
+        if let Some(party) = agent.party() {
+            party.set_grants(self.grants_of(&agent.id, &agent.spec().manifest));
+            party.set_shadow(self.shadow_of(&agent.id));
+        }
+    }
+}
+
+impl Fleet {
+    /// The policy in force in a tenant.
+    pub fn policy(&self, tenant: &TenantId) -> Result<Arc<PolicyInForce>, FleetError> {
+        Ok(self.tenant(tenant)?.policies.read().enforced.clone())
+    }
+
+    /// The policy that is tried in a tenant, if one is.
+    pub fn policy_on_trial(&self, tenant: &TenantId) -> Result<Option<Arc<PolicyOnTrial>>, FleetError> {
+        Ok(self.tenant(tenant)?.policies.read().trial.clone())
+    }
+
+    /// Puts a policy in force, and ends the trial of another. Running agents reach no further than it from the moment this
+    /// returns; what they asked for before stays asked for, and comes back if a later policy allows it.
+    pub async fn set_policy(&self, tenant: &TenantId, text: String) -> Result<Arc<PolicyInForce>, FleetError> {
+        let tenant = self.tenant(tenant)?;
+        let document = PolicyDocument::parse(&text)?;
+        // One change at a time, and none while a deployment is being decided.
+        let _turn = tenant.deploying.lock().await;
+        let version = tenant.policies.read().enforced.version.saturating_add(1);
+        let set = self.parts().clock.now();
+        let record = PolicyRecord { tenant: tenant.id().clone(), trial: false, version, text: text.clone(), set };
+        self.parts().repository.save_policy(&record).await?;
+        self.parts().repository.delete_trial(tenant.id()).await?;
+        let enforced = Arc::new(PolicyInForce { version, text, document, set: Some(set) });
+        tenant.enforce(enforced.clone());
+        Ok(enforced)
+    }
+
+    /// Tries a policy beside the one in force; `None` ends the trial.
+    pub async fn try_policy(
+        &self,
+        tenant: &TenantId,
+        text: Option<String>,
+    ) -> Result<Option<Arc<PolicyOnTrial>>, FleetError> {
+        let tenant = self.tenant(tenant)?;
+        let document = text.as_deref().map(PolicyDocument::parse).transpose()?;
+        let _turn = tenant.deploying.lock().await;
+        let since = self.parts().clock.now();
+        let trial = text.zip(document).map(|(text, document)| trial(text, document, since));
+        match &trial {
+            None => self.parts().repository.delete_trial(tenant.id()).await?,
+            Some(trial) => {
+                let (tenant, text) = (tenant.id().clone(), trial.text.clone());
+                let record = PolicyRecord { tenant, trial: true, version: 0, text, set: since };
+                self.parts().repository.save_policy(&record).await?;
+            }
+        }
+        let mut policies = tenant.policies.write();
+        policies.trial.clone_from(&trial);
+        tenant.each_agent(|agent| policies.reach(agent));
+        Ok(trial)
+    }
+
+    /// Takes over what was kept.
+    pub(crate) async fn load_policies(&self) -> Result<(), FleetError> {
+        for record in self.parts().repository.policies().await? {
+            let tenant = self.tenant(&record.tenant)?;
+            let document = PolicyDocument::parse(&record.text)
+                .map_err(|source| FleetError::KeptPolicy { tenant: record.tenant.clone(), source })?;
+            let PolicyRecord { version, text, set, .. } = record;
+            let mut policies = tenant.policies.write();
+            if record.trial {
+                policies.trial = Some(trial(text, document, self.parts().clock.now()));
+            } else {
+                policies.enforced = Arc::new(PolicyInForce { version, text, document, set: Some(set) });
+            }
+        }
+        Ok(())
+    }
+}
+
+fn trial(text: String, document: PolicyDocument, since: Timestamp) -> Arc<PolicyOnTrial> {
+    Arc::new(PolicyOnTrial { text, document, since, tally: Arc::default() })
+}
+
+impl Tenant {
+    fn enforce(&self, policy: Arc<PolicyInForce>) {
+        let mut policies = self.policies.write();
+        *policies = Policies { enforced: policy, trial: None };
+        self.each_agent(|agent| policies.reach(agent));
+    }
+
+    /// What is deployed, with its limits where the policy caps them now.
+    pub(crate) fn capped(&self, spec: &Spec) -> Spec {
+        let caps = self.policies.read().enforced.document.policy.caps;
+        let mut manifest = spec.manifest.clone();
+        manifest.limits = caps.cap(manifest.limits);
+        manifest.run.replicas = manifest.run.replicas.min(caps.replicas_max.unwrap_or(u32::MAX));
+        Spec { deployment: spec.deployment.clone(), manifest }
+    }
+
+    /// The party that a start of an agent is. It is known to the agent before the policies can change again.
+    pub(crate) fn party(
+        &self,
+        agent: &Agent,
+        caller: Arc<Caller>,
+        manifest: &Manifest,
+        single_store: bool,
+    ) -> Arc<Party> {
+        let policies = self.policies.read();
+        let grants = policies.grants_of(&agent.id, manifest);
+        let party = Party::new(caller, grants, self.budgets.requests.clone(), single_store, agent.counters.clone());
+        party.set_shadow(policies.shadow_of(&agent.id));
+        let party = Arc::new(party);
+        agent.set_party(party.clone());
+        party
+    }
+}
+
+/// The operator may publish and send everywhere in a tenant, as itself; its acts are the host's own.
+pub(crate) fn operator(caller: Caller, budgets: &TenantBudgets) -> Arc<Party> {
+    let everything = ">".parse().expect("a pattern");
+    let send = host_model::SendGrant::Any;
+    let grants = Grants { publish: vec![everything], send, discover: true, ..Grants::default() };
+    Arc::new(Party::new(Arc::new(caller), grants, budgets.requests.clone(), false, Arc::<Counters>::default()))
+}
+
+impl From<PolicyError> for FleetError {
+    fn from(error: PolicyError) -> Self {
+        Self::Policy(error)
+    }
+}
