@@ -14,7 +14,7 @@ use crate::docs;
 use crate::extract::{COMPONENT_LEN_MAX, JSON_LEN_MAX};
 use crate::health;
 use crate::problem::ApiError;
-use crate::routes::{agents, components, logs, messages, registry, tenants, topics};
+use crate::routes::{agents, components, logs, messages, policy, registry, tenants, topics};
 use crate::state::ApiState;
 
 /// The whole API over a state.
@@ -43,6 +43,11 @@ pub(crate) fn guarded() -> OpenApiRouter<ApiState> {
         OpenApiRouter::new().routes(routes!(components::put_component)).layer(DefaultBodyLimit::max(COMPONENT_LEN_MAX));
     OpenApiRouter::new()
         .routes(routes!(tenants::create_tenant, tenants::list_tenants))
+        .routes(routes!(policy::get_policy, policy::set_policy, policy::end_shadow))
+        .routes(routes!(policy::policy_schema))
+        .routes(routes!(policy::explain))
+        .routes(routes!(policy::approve_agent))
+        .routes(routes!(policy::reject_agent))
         .routes(routes!(agents::deploy_agent, agents::list_agents))
         .routes(routes!(agents::get_agent, agents::delete_agent))
         .routes(routes!(agents::start_agent))

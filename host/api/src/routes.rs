@@ -4,6 +4,7 @@ pub(crate) mod agents;
 pub(crate) mod components;
 pub(crate) mod logs;
 pub(crate) mod messages;
+pub(crate) mod policy;
 pub(crate) mod registry;
 pub(crate) mod tenants;
 pub(crate) mod topics;

@@ -174,13 +174,13 @@ impl App {
         &self.0.parts.courier
     }
 
-    fn of(&self, tenant: &TenantId, agent: &AgentId) -> (Fleet, TenantId, AgentId) {
+    pub(crate) fn of(&self, tenant: &TenantId, agent: &AgentId) -> (Fleet, TenantId, AgentId) {
         (self.fleet().clone(), tenant.clone(), agent.clone())
     }
 }
 
 /// A verb that changes something is not dropped half way because its request was.
-async fn to_the_end<T: Send + 'static, E: Send + 'static>(
+pub(crate) async fn to_the_end<T: Send + 'static, E: Send + 'static>(
     verb: impl Future<Output = Result<T, E>> + Send + 'static,
 ) -> Result<T, AppError>
 where

@@ -42,6 +42,12 @@ pub enum AppError {
         "not a pattern: use tokens of A-Z, a-z, 0-9, '_' and '-' joined by '.', '*' for one token, a last '>' for the rest"
     )]
     BadPattern,
+    /// What is asked about is off.
+    #[error("cannot explain that: {problem}")]
+    BadQuestion {
+        /// What is wrong and what to do.
+        problem: String,
+    },
     /// The bytes have another digest than stated.
     #[error("the bytes are {actual}, not {stated}: send them again")]
     WrongDigest {
@@ -74,6 +80,7 @@ impl AppError {
             Self::NotFound => "not-found",
             Self::BadName { .. } => "bad-name",
             Self::BadPattern => "bad-pattern",
+            Self::BadQuestion { .. } => "bad-question",
             Self::WrongDigest { .. } => "wrong-digest",
             Self::Component(_) => "bad-component",
             Self::Fleet(error) => fleet_code(error),
@@ -87,9 +94,11 @@ impl AppError {
     pub fn category(&self) -> Category {
         match self {
             Self::NotFound => Category::NotFound,
-            Self::BadName { .. } | Self::BadPattern | Self::WrongDigest { .. } | Self::Component(_) => {
-                Category::Invalid
-            }
+            Self::BadName { .. }
+            | Self::BadPattern
+            | Self::BadQuestion { .. }
+            | Self::WrongDigest { .. }
+            | Self::Component(_) => Category::Invalid,
             Self::Fleet(error) => fleet_category(error),
             Self::Refused(refusal) => refusal_category(refusal),
             Self::Repository(_) | Self::HostFailed => Category::Internal,
@@ -103,6 +112,9 @@ fn fleet_code(error: &FleetError) -> &'static str {
         FleetError::NoComponent(_) => "no-component",
         FleetError::Taken(_) => "taken",
         FleetError::Manifest(_) => "bad-manifest",
+        FleetError::Policy(_) => "bad-policy",
+        FleetError::NothingPending(_) => "nothing-pending",
+        FleetError::OtherPending { .. } => "other-pending",
         FleetError::Component(_) => "bad-component",
         FleetError::Objections(_) => "not-granted",
         FleetError::Engine(_) => "cannot-run",
@@ -110,7 +122,7 @@ fn fleet_code(error: &FleetError) -> &'static str {
         FleetError::NotRunning(_) => "not-running",
         FleetError::NoCommands(_) => "no-commands",
         FleetError::CommandRefused(_) => "command-refused",
-        FleetError::HostPanicked | FleetError::Kept { .. } => "internal",
+        FleetError::HostPanicked | FleetError::Kept { .. } | FleetError::KeptPolicy { .. } => "internal",
         FleetError::Repository(_) | FleetError::Cards(_) => "store",
     }
 }
@@ -118,17 +130,23 @@ fn fleet_code(error: &FleetError) -> &'static str {
 fn fleet_category(error: &FleetError) -> Category {
     match error {
         FleetError::NoTenant(_) | FleetError::NoAgent(_) => Category::NotFound,
-        FleetError::Manifest(_) | FleetError::Component(_) => Category::Invalid,
-        FleetError::NoComponent(_) | FleetError::Taken(_) | FleetError::NotRunning(_) => Category::Conflict,
+        FleetError::Manifest(_) | FleetError::Policy(_) | FleetError::Component(_) => Category::Invalid,
+        FleetError::NoComponent(_)
+        | FleetError::Taken(_)
+        | FleetError::NotRunning(_)
+        | FleetError::NothingPending(_)
+        | FleetError::OtherPending { .. } => Category::Conflict,
         FleetError::Engine(error) if error.is_host_fault() => Category::Internal,
         FleetError::Objections(_)
         | FleetError::Engine(_)
         | FleetError::DidNotStart(_)
         | FleetError::NoCommands(_)
         | FleetError::CommandRefused(_) => Category::Refused,
-        FleetError::HostPanicked | FleetError::Kept { .. } | FleetError::Repository(_) | FleetError::Cards(_) => {
-            Category::Internal
-        }
+        FleetError::HostPanicked
+        | FleetError::Kept { .. }
+        | FleetError::KeptPolicy { .. }
+        | FleetError::Repository(_)
+        | FleetError::Cards(_) => Category::Internal,
     }
 }
 

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use host_model::{AgentId, TenantId};
-use host_wire::{Agent, AgentState};
+use host_wire::{Agent, AgentState, DecideVersion};
 
 use crate::client::Client;
 use crate::connect::{Connection, InTenant};
@@ -70,6 +70,22 @@ enum AgentVerb {
     Restart {
         /// Which agent
         id: AgentId,
+    },
+    /// Approve a version that asks for more than the one before it: it is deployed as it was looked at
+    #[command(after_help = "Example:\n  bailiwick agent approve echo 1.1.0 --tenant acme")]
+    Approve {
+        /// Which agent
+        id: AgentId,
+        /// The version that waits, or the revision it will be
+        version: String,
+    },
+    /// Reject a version that asks for more than the one before it
+    #[command(after_help = "Example:\n  bailiwick agent reject echo 1.1.0 --tenant acme")]
+    Reject {
+        /// Which agent
+        id: AgentId,
+        /// The version that waits, or the revision it will be
+        version: String,
     },
     /// Delete an agent; its id is never given again
     #[command(after_help = "Example:\n  bailiwick agent delete echo --tenant acme --yes")]
@@ -131,6 +147,8 @@ pub(crate) async fn run(args: AgentArgs) -> Result<(), CliError> {
         AgentVerb::Start { id } => session.steer(&id, "start").await,
         AgentVerb::Stop { id } => session.steer(&id, "stop").await,
         AgentVerb::Restart { id } => session.steer(&id, "restart").await,
+        AgentVerb::Approve { id, version } => session.decide(&id, "approve", version).await,
+        AgentVerb::Reject { id, version } => session.decide(&id, "reject", version).await,
         AgentVerb::Delete { id, yes } => session.delete(&id, yes).await,
         AgentVerb::Send { id, message, wait } => send::message(&session, &id, message, wait).await,
         AgentVerb::Logs { id, logs } => logs::run(&session, &id, logs).await,
@@ -146,6 +164,13 @@ impl Session<'_> {
 
     async fn steer(&self, id: &AgentId, act: &str) -> Result<(), CliError> {
         let agent: Agent = self.client.act(&format!("{PATH}/{id}/{act}"), &self.query()).await?;
+        self.connection.output.document(&agent, show::progress)?;
+        check_up(&agent)
+    }
+
+    async fn decide(&self, id: &AgentId, act: &str, version: String) -> Result<(), CliError> {
+        let path = format!("{PATH}/{id}/{act}");
+        let agent: Agent = self.client.post(&path, &self.query(), &DecideVersion { version }).await?;
         self.connection.output.document(&agent, show::progress)?;
         check_up(&agent)
     }

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use host_component::{ComponentError, ManifestError, Objection};
+use host_component::{ComponentError, ManifestError, Objection, PolicyError};
 use host_wire::Problem;
 
 /// Why a command did not do it.
@@ -57,6 +57,15 @@ pub(crate) enum CliError {
         /// Why.
         #[source]
         cause: ComponentError,
+    },
+    /// A file is no policy.
+    #[error("{path}: {cause}")]
+    Policy {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        cause: PolicyError,
     },
     /// A file is no manifest.
     #[error("{path}: {cause}")]

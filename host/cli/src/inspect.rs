@@ -4,7 +4,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use host_component::{CapabilityReport, Component, Inspection, Interface, Manifest, Prices, Verdict};
+use host_component::{
+    Against, CapabilityReport, Component, Inspection, Interface, Manifest, PolicyDocument, Prices, Verdict, Version,
+};
 
 use crate::error::CliError;
 use crate::print::Output;
@@ -12,7 +14,7 @@ use crate::print::Output;
 /// `inspect COMPONENT`
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Example:\n  bailiwick inspect target/wasm32-wasip2/release/echo.wasm --manifest bailiwick.toml\n\nExits with 1 when the component would be refused."
+    after_help = "Examples:\n  bailiwick inspect echo.wasm --manifest bailiwick.toml --policy policy.toml\n  bailiwick inspect echo-2.wasm --manifest bailiwick.toml --diff echo-1.wasm --diff-manifest bailiwick-1.toml\n\nExits with 1 when the component would be refused, exceeds the policy, or asks for more than the old one."
 )]
 pub struct InspectArgs {
     /// The component: a .wasm file
@@ -20,6 +22,15 @@ pub struct InspectArgs {
     /// Hold it against a manifest: what is granted and what is missing
     #[arg(long, value_name = "FILE")]
     manifest: Option<PathBuf>,
+    /// Hold the manifest against a tenant's policy: what it allows, and what exceeds it
+    #[arg(long, value_name = "FILE", requires = "manifest")]
+    policy: Option<PathBuf>,
+    /// Say what it asks for beyond an older component
+    #[arg(long, value_name = "OLD")]
+    diff: Option<PathBuf>,
+    /// The older component's manifest
+    #[arg(long, value_name = "FILE", requires = "diff", requires = "manifest")]
+    diff_manifest: Option<PathBuf>,
     #[command(flatten)]
     output: Output,
 }
@@ -27,12 +38,29 @@ pub struct InspectArgs {
 pub(crate) fn run(args: &InspectArgs) -> Result<(), CliError> {
     let (component, _) = read_component(&args.component)?;
     let manifest = args.manifest.as_deref().map(read_manifest).transpose()?.map(|(manifest, _)| manifest);
-    let inspection = Inspection::of(&component, manifest.as_ref(), Prices::default());
+    let policy = args.policy.as_deref().map(read_policy).transpose()?.map(|(document, _)| document.policy);
+    let old = args.diff.as_deref().map(read_component).transpose()?.map(|(component, _)| component);
+    let old_manifest = args.diff_manifest.as_deref().map(read_manifest).transpose()?.map(|(manifest, _)| manifest);
+    let old = old.as_ref().map(|component| Version { component, manifest: old_manifest.as_ref() });
+    let against = Against { manifest: manifest.as_ref(), policy: policy.as_ref(), old };
+    let inspection = Inspection::of(&component, against, Prices::default());
     args.output.document(&inspection, report)?;
-    match &inspection.verdict {
-        Verdict::Ok => Ok(()),
-        Verdict::Refused { reasons } => Err(refused(&args.component, reasons)),
+    if let Verdict::Refused { reasons } = &inspection.verdict {
+        return Err(refused(&args.component, reasons));
     }
+    match inspection.widened.as_deref() {
+        None | Some([]) => Ok(()),
+        Some([first, more @ ..]) => Err(widens(&args.component, first, more.len())),
+    }
+}
+
+/// What is wider stands in the report; the error says the first of it.
+fn widens(path: &Path, first: &impl std::fmt::Display, more: usize) -> CliError {
+    let rest = if more == 0 { String::new() } else { format!(" (and {more} more)") };
+    CliError::Unmet(format!(
+        "{} asks for more than the old one: it {first}{rest}: it would wait for `bailiwick agent approve`",
+        path.display()
+    ))
 }
 
 /// The reasons stand in the report; the error says the first of them.
@@ -48,6 +76,13 @@ pub(crate) fn read_component(path: &Path) -> Result<(Component, Vec<u8>), CliErr
     let bytes = fs::read(path).map_err(|cause| CliError::File { path: path.to_owned(), cause })?;
     let component = Component::read(&bytes).map_err(|cause| CliError::Component { path: path.to_owned(), cause })?;
     Ok((component, bytes))
+}
+
+/// Reads a policy and keeps its text.
+pub(crate) fn read_policy(path: &Path) -> Result<(PolicyDocument, String), CliError> {
+    let text = fs::read_to_string(path).map_err(|cause| CliError::File { path: path.to_owned(), cause })?;
+    let document = PolicyDocument::parse(&text).map_err(|cause| CliError::Policy { path: path.to_owned(), cause })?;
+    Ok((document, text))
 }
 
 /// Reads a manifest and keeps its text.
@@ -70,6 +105,11 @@ fn report(inspection: &Inspection) -> String {
     section(&mut lines, "unknown (never offered)", inspection.unknown.iter().flat_map(interface));
     section(&mut lines, "grants", grants(inspection));
     section(&mut lines, "limits", limits(inspection));
+    section(
+        &mut lines,
+        "asks for more than the old one",
+        inspection.widened.iter().flatten().map(|wider| format!("  {wider}")),
+    );
     section(&mut lines, "warnings", inspection.warnings.iter().map(|warning| format!("  {warning}")));
     lines.push(String::new());
     lines.push(verdict(inspection));
@@ -106,10 +146,18 @@ fn interface(interface: &Interface) -> Vec<String> {
 
 fn grants(inspection: &Inspection) -> Vec<String> {
     let Some(grants) = &inspection.grants else { return Vec::new() };
-    let facts = [("publish", &grants.publish), ("subscribe", &grants.subscribe), ("send", &grants.send)];
+    let facts = [
+        ("publish", &grants.publish),
+        ("subscribe", &grants.subscribe),
+        ("send", &grants.send),
+        ("http", &grants.http),
+        ("secrets", &grants.secrets),
+    ];
     let list = |items: &[String]| if items.is_empty() { "nothing".to_owned() } else { items.join(", ") };
     let mut lines: Vec<String> = facts.iter().map(|(name, items)| format!("  {name}: {}", list(items))).collect();
-    lines.push(format!("  discover: {}", if grants.discover { "yes" } else { "no" }));
+    for (name, given) in [("discover", grants.discover), ("state", grants.state), ("storage", grants.storage)] {
+        lines.push(format!("  {name}: {}", if given { "yes" } else { "no" }));
+    }
     lines
 }
 

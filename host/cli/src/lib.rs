@@ -12,6 +12,7 @@ mod inspect;
 mod json;
 mod message;
 mod offline;
+mod policy;
 mod print;
 mod stream;
 mod tenant;

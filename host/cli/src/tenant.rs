@@ -6,6 +6,7 @@ use host_wire::{CreateTenant, Tenant};
 
 use crate::connect::Connection;
 use crate::error::CliError;
+use crate::policy::{self, PolicyVerb};
 use crate::print;
 
 const PATH: &str = "/api/tenants";
@@ -30,6 +31,9 @@ enum TenantVerb {
         #[arg(long)]
         name: Option<String>,
     },
+    /// Say what a tenant's agents may do at most
+    #[command(subcommand)]
+    Policy(PolicyVerb),
     /// List all tenants
     #[command(after_help = "Example:\n  bailiwick tenant list -o json")]
     List,
@@ -39,6 +43,7 @@ pub(crate) async fn run(args: TenantArgs) -> Result<(), CliError> {
     let TenantArgs { connection, verb } = args;
     match verb {
         TenantVerb::Create { id, name } => create(&connection, &id, name).await,
+        TenantVerb::Policy(verb) => policy::run(&connection, verb).await,
         TenantVerb::List => list(&connection).await,
     }
 }

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::Subcommand;
 
 use crate::error::CliError;
-use crate::{agent, inspect, offline, print, tenant, topic};
+use crate::{agent, inspect, offline, policy, print, tenant, topic};
 
 /// What operators and authors ask of a host, and what works without one.
 #[derive(Debug, Subcommand)]
@@ -16,6 +16,8 @@ pub enum Verb {
     Agent(agent::AgentArgs),
     /// Publish to topics and watch them, for debugging
     Topic(topic::TopicArgs),
+    /// Say why a call is, or would be, allowed or denied
+    Explain(policy::ExplainArgs),
     /// Show what a component imports and exports, by capability; needs no host
     Inspect(inspect::InspectArgs),
     /// Print a completion script for a shell
@@ -33,6 +35,7 @@ pub async fn run(verb: Verb, program: clap::Command) -> ExitCode {
         Verb::Tenant(args) => tenant::run(args).await,
         Verb::Agent(args) => agent::run(args).await,
         Verb::Topic(args) => topic::run(args).await,
+        Verb::Explain(args) => policy::explain(args).await,
         Verb::Inspect(args) => inspect::run(&args),
         Verb::Completions(args) => offline::completions(&args, program),
         Verb::Version(args) => offline::version(&args),
@@ -83,6 +86,9 @@ mod tests {
         check("bailiwick agent logs echo -f --since 10m --level warn --source stdout --contains x", None);
         check("bailiwick topic sub incident.> --tenant acme -n 3", None);
         check("bailiwick inspect echo.wasm --manifest bailiwick.toml -o yaml", None);
+        check("bailiwick tenant policy set acme policy.toml --shadow", None);
+        check("bailiwick explain echo publish a.b --tenant acme", None);
+        check("bailiwick agent approve echo 1.1.0 --tenant acme", None);
         check("bailiwick completions bash", None);
     }
 

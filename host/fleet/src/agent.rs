@@ -131,6 +131,7 @@ impl Agent {
             reason: view.reason.clone(),
             pending: view.pending.clone(),
             peers: self.peers.load(Ordering::Relaxed) as usize,
+            grants: manifest.grants.clone(),
             subscriptions: manifest.grants.subscribe.clone(),
             deployed: deployment.deployed,
             limits: manifest.limits,

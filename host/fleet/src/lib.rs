@@ -15,7 +15,7 @@ mod status;
 
 pub use approval::Pending;
 pub use fleet::{Deploy, Fleet, FleetError, FleetParts};
-pub use policy::{PolicyInForce, PolicyOnTrial};
+pub use policy::{PolicyInForce, ShadowPolicy};
 pub use repository::{
     Components, Deployment, Desired, PendingRecord, PolicyRecord, Repository, RepositoryError, TenantRecord,
 };

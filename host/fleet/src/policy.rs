@@ -26,17 +26,17 @@ pub struct PolicyInForce {
 
 /// A policy that is tried: nothing is denied by it, what it would deny is counted.
 #[derive(Debug)]
-pub struct PolicyOnTrial {
+pub struct ShadowPolicy {
     /// The document, word for word.
     pub text: String,
     /// What it says.
     pub document: PolicyDocument,
-    /// When the trial, or this host, began: counts start there.
+    /// When it was set, or this host started: counts start there.
     pub since: Timestamp,
     tally: Arc<ShadowTally>,
 }
 
-impl PolicyOnTrial {
+impl ShadowPolicy {
     /// What would have been denied so far; and how often something beyond the kinds that are counted apart.
     pub fn would_deny(&self) -> (Vec<WouldDeny>, u64) {
         self.tally.view()
@@ -46,13 +46,13 @@ impl PolicyOnTrial {
 /// Both. Whoever makes a party of the tenant holds them meanwhile, so that no change passes it by.
 pub(crate) struct Policies {
     pub(crate) enforced: Arc<PolicyInForce>,
-    pub(crate) trial: Option<Arc<PolicyOnTrial>>,
+    pub(crate) shadow: Option<Arc<ShadowPolicy>>,
 }
 
 impl Default for Policies {
     fn default() -> Self {
         let (text, document) = (STARTER_POLICY.to_owned(), PolicyDocument::starter());
-        Self { enforced: Arc::new(PolicyInForce { version: 0, text, document, set: None }), trial: None }
+        Self { enforced: Arc::new(PolicyInForce { version: 0, text, document, set: None }), shadow: None }
     }
 }
 
@@ -62,8 +62,8 @@ impl Policies {
     }
 
     fn shadow_of(&self, agent: &AgentId) -> Option<Arc<Shadow>> {
-        let trial = self.trial.as_ref()?;
-        Some(Arc::new(Shadow { grants: trial.document.policy.allows(agent), tally: trial.tally.clone() }))
+        let shadow = self.shadow.as_ref()?;
+        Some(Arc::new(Shadow { grants: shadow.document.policy.allows(agent), tally: shadow.tally.clone() }))
     }
 
     fn reach(&self, agent: &Agent) {
@@ -81,8 +81,8 @@ impl Fleet {
     }
 
     /// The policy that is tried in a tenant, if one is.
-    pub fn policy_on_trial(&self, tenant: &TenantId) -> Result<Option<Arc<PolicyOnTrial>>, FleetError> {
-        Ok(self.tenant(tenant)?.policies.read().trial.clone())
+    pub fn shadow_policy(&self, tenant: &TenantId) -> Result<Option<Arc<ShadowPolicy>>, FleetError> {
+        Ok(self.tenant(tenant)?.policies.read().shadow.clone())
     }
 
     /// Puts a policy in force, and ends the trial of another. Running agents reach no further than it from the moment this
@@ -94,37 +94,37 @@ impl Fleet {
         let _turn = tenant.deploying.lock().await;
         let version = tenant.policies.read().enforced.version.saturating_add(1);
         let set = self.parts().clock.now();
-        let record = PolicyRecord { tenant: tenant.id().clone(), trial: false, version, text: text.clone(), set };
+        let record = PolicyRecord { tenant: tenant.id().clone(), shadow: false, version, text: text.clone(), set };
         self.parts().repository.save_policy(&record).await?;
-        self.parts().repository.delete_trial(tenant.id()).await?;
+        self.parts().repository.delete_shadow_policy(tenant.id()).await?;
         let enforced = Arc::new(PolicyInForce { version, text, document, set: Some(set) });
         tenant.enforce(enforced.clone());
         Ok(enforced)
     }
 
     /// Tries a policy beside the one in force; `None` ends the trial.
-    pub async fn try_policy(
+    pub async fn set_shadow_policy(
         &self,
         tenant: &TenantId,
         text: Option<String>,
-    ) -> Result<Option<Arc<PolicyOnTrial>>, FleetError> {
+    ) -> Result<Option<Arc<ShadowPolicy>>, FleetError> {
         let tenant = self.tenant(tenant)?;
         let document = text.as_deref().map(PolicyDocument::parse).transpose()?;
         let _turn = tenant.deploying.lock().await;
         let since = self.parts().clock.now();
-        let trial = text.zip(document).map(|(text, document)| trial(text, document, since));
-        match &trial {
-            None => self.parts().repository.delete_trial(tenant.id()).await?,
-            Some(trial) => {
-                let (tenant, text) = (tenant.id().clone(), trial.text.clone());
-                let record = PolicyRecord { tenant, trial: true, version: 0, text, set: since };
+        let shadow = text.zip(document).map(|(text, document)| shadow(text, document, since));
+        match &shadow {
+            None => self.parts().repository.delete_shadow_policy(tenant.id()).await?,
+            Some(shadow) => {
+                let (tenant, text) = (tenant.id().clone(), shadow.text.clone());
+                let record = PolicyRecord { tenant, shadow: true, version: 0, text, set: since };
                 self.parts().repository.save_policy(&record).await?;
             }
         }
         let mut policies = tenant.policies.write();
-        policies.trial.clone_from(&trial);
+        policies.shadow.clone_from(&shadow);
         tenant.each_agent(|agent| policies.reach(agent));
-        Ok(trial)
+        Ok(shadow)
     }
 
     /// Takes over what was kept.
@@ -135,8 +135,8 @@ impl Fleet {
                 .map_err(|source| FleetError::KeptPolicy { tenant: record.tenant.clone(), source })?;
             let PolicyRecord { version, text, set, .. } = record;
             let mut policies = tenant.policies.write();
-            if record.trial {
-                policies.trial = Some(trial(text, document, self.parts().clock.now()));
+            if record.shadow {
+                policies.shadow = Some(shadow(text, document, self.parts().clock.now()));
             } else {
                 policies.enforced = Arc::new(PolicyInForce { version, text, document, set: Some(set) });
             }
@@ -145,14 +145,14 @@ impl Fleet {
     }
 }
 
-fn trial(text: String, document: PolicyDocument, since: Timestamp) -> Arc<PolicyOnTrial> {
-    Arc::new(PolicyOnTrial { text, document, since, tally: Arc::default() })
+fn shadow(text: String, document: PolicyDocument, since: Timestamp) -> Arc<ShadowPolicy> {
+    Arc::new(ShadowPolicy { text, document, since, tally: Arc::default() })
 }
 
 impl Tenant {
     fn enforce(&self, policy: Arc<PolicyInForce>) {
         let mut policies = self.policies.write();
-        *policies = Policies { enforced: policy, trial: None };
+        *policies = Policies { enforced: policy, shadow: None };
         self.each_agent(|agent| policies.reach(agent));
     }
 

@@ -49,7 +49,7 @@ pub struct PolicyRecord {
     /// Whose.
     pub tenant: TenantId,
     /// Whether it is in force, or only tried.
-    pub trial: bool,
+    pub shadow: bool,
     /// Counts the policies that were in force; a tried one has none.
     pub version: u32,
     /// The document.
@@ -120,7 +120,7 @@ pub trait Repository: Send + Sync {
     async fn save_policy(&self, policy: &PolicyRecord) -> Result<(), RepositoryError>;
 
     /// Deletes the policy that is tried in a tenant, if one is.
-    async fn delete_trial(&self, tenant: &TenantId) -> Result<(), RepositoryError>;
+    async fn delete_shadow_policy(&self, tenant: &TenantId) -> Result<(), RepositoryError>;
 
     /// All policies, by tenant.
     async fn policies(&self) -> Result<Vec<PolicyRecord>, RepositoryError>;

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use host_courier::CountersView;
-use host_model::{AgentId, Limits, MessageId, RunMode, TenantId, Timestamp, TopicPattern, TrapCause};
+use host_model::{AgentId, Grants, Limits, MessageId, RunMode, TenantId, Timestamp, TopicPattern, TrapCause};
 
 use crate::{Desired, Pending};
 
@@ -126,6 +126,8 @@ pub struct AgentStatus {
     pub pending: Option<Arc<Pending>>,
     /// Peers it found when it started.
     pub peers: usize,
+    /// What its manifest asks for.
+    pub grants: Grants,
     /// What it is subscribed to.
     pub subscriptions: Vec<TopicPattern>,
     /// When this revision was deployed.

@@ -2,11 +2,11 @@
 
 CREATE TABLE policies (
     tenant  TEXT    NOT NULL REFERENCES tenants (tenant) ON DELETE CASCADE,
-    trial   INTEGER NOT NULL CHECK (trial IN (0, 1)),
+    shadow   INTEGER NOT NULL CHECK (shadow IN (0, 1)),
     version INTEGER NOT NULL CHECK (version BETWEEN 0 AND 4294967295),
     text    TEXT    NOT NULL,
     set_ms  INTEGER NOT NULL CHECK (set_ms >= 0),
-    PRIMARY KEY (tenant, trial)
+    PRIMARY KEY (tenant, shadow)
 ) STRICT, WITHOUT ROWID;
 
 -- A version that waits goes with its agent.

@@ -50,8 +50,8 @@ impl Repository for Sqlite {
         policies::upsert_policy(self, policy).await.map_err(refused("save the policy"))
     }
 
-    async fn delete_trial(&self, tenant: &TenantId) -> Result<(), RepositoryError> {
-        policies::delete_trial(self, tenant).await.map_err(refused("delete the tried policy"))
+    async fn delete_shadow_policy(&self, tenant: &TenantId) -> Result<(), RepositoryError> {
+        policies::delete_shadow_policy(self, tenant).await.map_err(refused("delete the tried policy"))
     }
 
     async fn policies(&self) -> Result<Vec<PolicyRecord>, RepositoryError> {

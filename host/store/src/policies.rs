@@ -8,16 +8,16 @@ use crate::error::StoreError;
 use crate::rows::{Fields, Table, millis};
 use crate::sqlite::Sqlite;
 
-const POLICIES: Table = Table { name: "policies", key: &["tenant", "trial"] };
+const POLICIES: Table = Table { name: "policies", key: &["tenant", "shadow"] };
 const PENDING: Table = Table { name: "pending_versions", key: &["tenant", "agent"] };
 
 pub(crate) async fn upsert_policy(store: &Sqlite, policy: &PolicyRecord) -> Result<(), StoreError> {
-    let sql = "INSERT INTO policies (tenant, trial, version, text, set_ms) VALUES (?1, ?2, ?3, ?4, ?5)
-               ON CONFLICT (tenant, trial) DO UPDATE SET
+    let sql = "INSERT INTO policies (tenant, shadow, version, text, set_ms) VALUES (?1, ?2, ?3, ?4, ?5)
+               ON CONFLICT (tenant, shadow) DO UPDATE SET
                    version = excluded.version, text = excluded.text, set_ms = excluded.set_ms";
     sqlx::query(sql)
         .bind(policy.tenant.as_str())
-        .bind(policy.trial)
+        .bind(policy.shadow)
         .bind(policy.version)
         .bind(&policy.text)
         .bind(millis("set_ms", policy.set)?)
@@ -26,14 +26,14 @@ pub(crate) async fn upsert_policy(store: &Sqlite, policy: &PolicyRecord) -> Resu
     Ok(())
 }
 
-pub(crate) async fn delete_trial(store: &Sqlite, tenant: &TenantId) -> Result<(), StoreError> {
-    let sql = "DELETE FROM policies WHERE tenant = ?1 AND trial = 1";
+pub(crate) async fn delete_shadow_policy(store: &Sqlite, tenant: &TenantId) -> Result<(), StoreError> {
+    let sql = "DELETE FROM policies WHERE tenant = ?1 AND shadow = 1";
     sqlx::query(sql).bind(tenant.as_str()).execute(&store.writer).await?;
     Ok(())
 }
 
 pub(crate) async fn select_policies(store: &Sqlite) -> Result<Vec<PolicyRecord>, StoreError> {
-    let sql = "SELECT tenant, trial, version, text, set_ms FROM policies ORDER BY tenant, trial";
+    let sql = "SELECT tenant, shadow, version, text, set_ms FROM policies ORDER BY tenant, shadow";
     sqlx::query(sql).fetch_all(&store.readers).await?.iter().map(policy_in).collect()
 }
 
@@ -72,7 +72,7 @@ fn policy_in(row: &SqliteRow) -> Result<PolicyRecord, StoreError> {
     let fields = Fields::of(POLICIES, row);
     Ok(PolicyRecord {
         tenant: fields.parsed("tenant")?,
-        trial: fields.number::<u8>("trial")? == 1,
+        shadow: fields.number::<u8>("shadow")? == 1,
         version: fields.number("version")?,
         text: fields.text("text")?,
         set: fields.moment("set_ms")?,
@@ -101,9 +101,9 @@ mod tests {
     use crate::deployments::tests::{deployment, record};
     use crate::sqlite::tests::open;
 
-    fn policy(trial: bool, version: u32) -> PolicyRecord {
+    fn policy(shadow: bool, version: u32) -> PolicyRecord {
         let set = Timestamp::from_millis(7);
-        PolicyRecord { tenant: "acme".parse().unwrap(), trial, version, text: format!("# {version}\n"), set }
+        PolicyRecord { tenant: "acme".parse().unwrap(), shadow, version, text: format!("# {version}\n"), set }
     }
 
     #[tokio::test]
@@ -117,7 +117,7 @@ mod tests {
         drop(store);
         let store = open(&dir).await;
         assert_eq!(store.policies().await.unwrap(), [policy(false, 2), policy(true, 0)]);
-        store.delete_trial(&"acme".parse().unwrap()).await.unwrap();
+        store.delete_shadow_policy(&"acme".parse().unwrap()).await.unwrap();
         assert_eq!(store.policies().await.unwrap(), [policy(false, 2)]);
     }
 

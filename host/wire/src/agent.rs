@@ -49,6 +49,9 @@ pub struct Agent {
     /// Why it is not up, when it should be.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// The version that waits for approval.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pending: Option<crate::PendingVersion>,
     /// How many peers it saw when it started.
     pub peers: u64,
     /// Topics it receives from.

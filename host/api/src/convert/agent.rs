@@ -5,6 +5,8 @@ use host_fleet::{Desired, LastFailure, Phase, Step};
 use host_model::{Limits, RunMode};
 use host_wire::{Agent, AgentCounters, AgentLimits, AgentState, StartStep};
 
+use super::pending_of;
+
 /// An agent as clients see it.
 pub(crate) fn agent_of(status: AgentStatus) -> Agent {
     Agent {
@@ -22,6 +24,7 @@ pub(crate) fn agent_of(status: AgentStatus) -> Agent {
         desired: desired_of(status.desired),
         step: step_of(status.step),
         reason: status.reason,
+        pending: status.pending.as_deref().map(pending_of),
         peers: status.peers as u64,
         subscriptions: status.subscriptions.iter().map(ToString::to_string).collect(),
         deployed_at: status.deployed.to_string(),

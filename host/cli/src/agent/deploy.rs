@@ -74,7 +74,7 @@ fn component_of(manifest_path: &Path, manifest: &Manifest) -> Result<PathBuf, Cl
 
 fn fit(path: &Path, manifest: &Manifest, text: String) -> Result<Package, CliError> {
     let (component, bytes) = read_component(path)?;
-    let review = review(&component, manifest)
+    let review = review(&component, manifest, None)
         .map_err(|objections| CliError::Objections { path: path.to_owned(), objections })?;
     for warning in &review.warnings {
         print::note(&format!("warning: {warning}"));

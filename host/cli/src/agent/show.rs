@@ -1,7 +1,7 @@
 //! `agent list`, `agent show`, and how far a start came.
 
 use host_model::AgentId;
-use host_wire::{Agent, StartStep};
+use host_wire::{Agent, PendingVersion, StartStep};
 
 use super::{PATH, Session};
 use crate::error::CliError;
@@ -25,7 +25,19 @@ pub(super) async fn one(session: &Session<'_>, id: &AgentId) -> Result<(), CliEr
 /// Two lines: what was deployed, and which steps its start took.
 pub(super) fn progress(agent: &Agent) -> String {
     let Agent { tenant_id, agent_id, version, revision, state, .. } = agent;
-    format!("{tenant_id}/{agent_id} {version}, revision {revision}, is {state}\nsteps: {}", steps(agent))
+    let serving = format!("{tenant_id}/{agent_id} {version}, revision {revision}, is {state}\nsteps: {}", steps(agent));
+    agent.pending.iter().fold(serving, |serving, pending| format!("{serving}\n{}", waits(agent, pending)))
+}
+
+/// What waits, why, and what to do next.
+fn waits(agent: &Agent, pending: &PendingVersion) -> String {
+    let PendingVersion { revision, version, widened, .. } = pending;
+    let asks: Vec<String> = widened.iter().map(|wider| format!("  {wider}")).collect();
+    let Agent { tenant_id, agent_id, .. } = agent;
+    format!(
+        "{version} (revision {revision}) waits for approval, for it asks for more:\n{}\nlook at it, then `bailiwick agent approve {agent_id} {revision} --tenant {tenant_id}`, or `reject`",
+        asks.join("\n")
+    )
 }
 
 fn steps(agent: &Agent) -> String {
@@ -79,9 +91,15 @@ fn condition(agent: &Agent) -> Vec<(&'static str, String)> {
     });
     let mut shown = vec![("state", format!("{}, desired {}", agent.state, agent.desired)), ("steps", steps(agent))];
     shown.extend(agent.reason.clone().map(|reason| ("reason", reason)));
+    shown.extend(agent.pending.as_ref().map(|pending| ("waits", pending_line(pending))));
     shown.extend(failed);
     shown.push(("subscribed", agent.subscriptions.join(", ")));
     shown
+}
+
+fn pending_line(pending: &PendingVersion) -> String {
+    let PendingVersion { revision, version, digest, manifest_digest, widened, .. } = pending;
+    format!("{version}, revision {revision}, {digest}, manifest {manifest_digest}: {}", widened.join("; "))
 }
 
 fn numbers(agent: &Agent) -> Vec<(&'static str, String)> {
@@ -147,6 +165,7 @@ mod tests {
             state,
             step,
             reason: None,
+            pending: None,
             peers: 2,
             subscriptions: vec!["a.>".into()],
             deployed_at: "2026-11-21T18:57:39.123Z".into(),

@@ -62,7 +62,8 @@ async fn a_manifest_that_cannot_be_meant_is_refused_by_its_key() {
     check(zoo().with("limits.memory", "1GiB"), &["memory"]);
     check(zoo().with("limits.deadline", "0s"), &["deadline"]);
     check(zoo().with("run.instances", "forever"), &["run.instances"]);
-    check(zoo().with("grants.http", vec!["example.org"]), &["grants.http", "not available", "remove it"]);
+    check(zoo().with("grants.models", vec!["gpt"]), &["grants.models", "not available", "remove it"]);
+    check(zoo().with("grants.http", vec!["https://example.org/path"]), &["grants.http", "not a host"]);
     check(zoo().with("grants.publish", vec!["queues.>"]), &["grants.publish"]);
     for id in ["Zoo", "dlq", "-zoo", &"z".repeat(41)] {
         let path = zoo().named("bad-id").write(host.home());

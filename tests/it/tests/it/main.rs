@@ -10,6 +10,7 @@ mod e2e_isolation;
 mod e2e_lifecycle;
 mod e2e_limits;
 mod e2e_logs;
+mod e2e_policy;
 mod e2e_refusals;
 mod e2e_view;
 mod inproc_bus;

@@ -1,0 +1,117 @@
+//! The verbs about what a tenant's agents may do: its policy, why a call is allowed or not, and versions that wait.
+
+use std::sync::Arc;
+
+use host_fleet::{AgentStatus, PolicyInForce, ShadowPolicy};
+use host_gate::{Ask, Explanation, explain};
+use host_model::{AgentId, TenantId, Topic};
+
+use crate::app::to_the_end;
+use crate::{App, AppError};
+
+/// Why one agent may or may not do something, and by which versions of which documents.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Explained {
+    /// Both keys.
+    pub explanation: Explanation,
+    /// The agent's revision and its author's version.
+    pub manifest: (u32, String),
+    /// The version of the tenant's policy.
+    pub policy: u32,
+}
+
+impl App {
+    /// The policy in force in a tenant.
+    pub fn policy(&self, tenant: &TenantId) -> Result<Arc<PolicyInForce>, AppError> {
+        Ok(self.fleet().policy(tenant)?)
+    }
+
+    /// The policy that is tried in a tenant, with what it would have denied; `None` if none is.
+    pub fn shadow_policy(&self, tenant: &TenantId) -> Result<Option<Arc<ShadowPolicy>>, AppError> {
+        Ok(self.fleet().shadow_policy(tenant)?)
+    }
+
+    /// Puts a policy in force.
+    pub async fn set_policy(&self, tenant: &TenantId, text: String) -> Result<Arc<PolicyInForce>, AppError> {
+        let (fleet, tenant) = (self.fleet().clone(), tenant.clone());
+        to_the_end(async move { fleet.set_policy(&tenant, text).await }).await
+    }
+
+    /// Tries a policy beside the one in force; `None` ends the trial.
+    pub async fn set_shadow_policy(
+        &self,
+        tenant: &TenantId,
+        text: Option<String>,
+    ) -> Result<Option<Arc<ShadowPolicy>>, AppError> {
+        let (fleet, tenant) = (self.fleet().clone(), tenant.clone());
+        to_the_end(async move { fleet.set_shadow_policy(&tenant, text).await }).await
+    }
+
+    /// Why an agent may or may not do something now.
+    pub fn explain(&self, tenant: &TenantId, agent: &AgentId, verb: &str, target: &str) -> Result<Explained, AppError> {
+        let status = self.fleet().status(tenant, agent)?;
+        let policy = self.fleet().policy(tenant)?;
+        let ask = ask(tenant, verb, target)?;
+        Ok(Explained {
+            explanation: explain(agent, &status.grants, &policy.document.policy, &ask),
+            manifest: (status.revision, status.version),
+            policy: policy.version,
+        })
+    }
+
+    /// Deploys a version that waits, exactly as it was looked at.
+    pub async fn approve(&self, tenant: &TenantId, agent: &AgentId, version: String) -> Result<AgentStatus, AppError> {
+        let (fleet, tenant, agent) = self.of(tenant, agent);
+        to_the_end(async move { fleet.approve(&tenant, &agent, &version).await }).await
+    }
+
+    /// Gives up a version that waits.
+    pub async fn reject(&self, tenant: &TenantId, agent: &AgentId, version: String) -> Result<AgentStatus, AppError> {
+        let (fleet, tenant, agent) = self.of(tenant, agent);
+        to_the_end(async move { fleet.reject(&tenant, &agent, &version).await }).await
+    }
+}
+
+/// What is asked about, as a person writes it: `publish incident.created`.
+fn ask(tenant: &TenantId, verb: &str, target: &str) -> Result<Ask, AppError> {
+    let bad = |problem: String| AppError::BadQuestion { problem };
+    let topic = || Topic::parse_in(tenant, target).map_err(|problem| bad(problem.to_string()));
+    match verb {
+        "publish" => topic().map(Ask::Publish),
+        "subscribe" => topic().map(Ask::Subscribe),
+        "send" | "request" => {
+            target.parse().map(Ask::Send).map_err(|problem: host_model::BadId| bad(problem.to_string()))
+        }
+        "http" => target.parse().map(Ask::Http).map_err(|problem: host_model::BadHost| bad(problem.to_string())),
+        "secret" => {
+            target.parse().map(Ask::Secret).map_err(|problem: host_model::BadSecretName| bad(problem.to_string()))
+        }
+        "discover" => Ok(Ask::Discover),
+        "state" => Ok(Ask::State),
+        "storage" => Ok(Ask::Storage),
+        _ => Err(bad("use publish, subscribe, send, request, discover, state, storage, http or secret".to_owned())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_question_names_a_verb_and_what_it_is_done_to() {
+        let check = |verb: &str, target: &str, expected: Result<Ask, &str>| {
+            let read = ask(&"acme".parse().unwrap(), verb, target);
+            assert_eq!(read.as_ref().map_err(ToString::to_string).map_err(|_| ()), expected.as_ref().map_err(|_| ()));
+            if let (Err(refused), Err(part)) = (read, expected) {
+                assert!(refused.to_string().contains(part), "{refused}");
+            }
+        };
+        check("publish", "tenants/acme/a/b", Ok(Ask::Publish("a.b".parse().unwrap())));
+        check("request", "kb", Ok(Ask::Send("kb".parse().unwrap())));
+        check("state", "", Ok(Ask::State));
+        check("http", "a.com:8443", Ok(Ask::Http("a.com:8443".parse().unwrap())));
+        check("publish", "a b", Err("not a topic"));
+        check("publish", "tenants.globex.a", Err("one's own tenant"));
+        check("fly", "", Err("use publish"));
+    }
+}
