@@ -14,7 +14,7 @@ use crate::docs;
 use crate::extract::{COMPONENT_LEN_MAX, JSON_LEN_MAX};
 use crate::health;
 use crate::problem::ApiError;
-use crate::routes::{agents, components, logs, messages, registry, tenants, topics};
+use crate::routes::{agents, components, logs, messages, quarantine, quotas, registry, tenants, topics};
 use crate::state::ApiState;
 
 /// The whole API over a state.
@@ -43,6 +43,13 @@ pub(crate) fn guarded() -> OpenApiRouter<ApiState> {
         OpenApiRouter::new().routes(routes!(components::put_component)).layer(DefaultBodyLimit::max(COMPONENT_LEN_MAX));
     OpenApiRouter::new()
         .routes(routes!(tenants::create_tenant, tenants::list_tenants))
+        .routes(routes!(tenants::get_tenant, tenants::delete_tenant))
+        .routes(routes!(tenants::suspend_tenant))
+        .routes(routes!(tenants::resume_tenant))
+        .routes(routes!(tenants::quarantine_tenant))
+        .routes(routes!(quotas::get_quota, quotas::put_quota))
+        .routes(routes!(quarantine::quarantine_agent))
+        .routes(routes!(quarantine::release_agent))
         .routes(routes!(agents::deploy_agent, agents::list_agents))
         .routes(routes!(agents::get_agent, agents::delete_agent))
         .routes(routes!(agents::start_agent))

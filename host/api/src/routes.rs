@@ -4,6 +4,8 @@ pub(crate) mod agents;
 pub(crate) mod components;
 pub(crate) mod logs;
 pub(crate) mod messages;
+pub(crate) mod quarantine;
+pub(crate) mod quotas;
 pub(crate) mod registry;
 pub(crate) mod tenants;
 pub(crate) mod topics;

@@ -37,6 +37,12 @@ pub enum AppError {
         /// Characters.
         len_max: usize,
     },
+    /// The reason is off.
+    #[error("a reason has 1 to {len_max} characters and no control characters")]
+    BadReason {
+        /// Characters.
+        len_max: usize,
+    },
     /// The pattern is off.
     #[error(
         "not a pattern: use tokens of A-Z, a-z, 0-9, '_' and '-' joined by '.', '*' for one token, a last '>' for the rest"
@@ -73,6 +79,7 @@ impl AppError {
         match self {
             Self::NotFound => "not-found",
             Self::BadName { .. } => "bad-name",
+            Self::BadReason { .. } => "bad-reason",
             Self::BadPattern => "bad-pattern",
             Self::WrongDigest { .. } => "wrong-digest",
             Self::Component(_) => "bad-component",
@@ -87,9 +94,11 @@ impl AppError {
     pub fn category(&self) -> Category {
         match self {
             Self::NotFound => Category::NotFound,
-            Self::BadName { .. } | Self::BadPattern | Self::WrongDigest { .. } | Self::Component(_) => {
-                Category::Invalid
-            }
+            Self::BadName { .. }
+            | Self::BadReason { .. }
+            | Self::BadPattern
+            | Self::WrongDigest { .. }
+            | Self::Component(_) => Category::Invalid,
             Self::Fleet(error) => fleet_category(error),
             Self::Refused(refusal) => refusal_category(refusal),
             Self::Repository(_) | Self::HostFailed => Category::Internal,
@@ -107,6 +116,9 @@ fn fleet_code(error: &FleetError) -> &'static str {
         FleetError::Objections(_) => "not-granted",
         FleetError::Engine(_) => "cannot-run",
         FleetError::DidNotStart(_) => "did-not-start",
+        FleetError::Suspended { .. } => "suspended",
+        FleetError::TenantQuarantined { .. } | FleetError::Quarantined { .. } => "quarantined",
+        FleetError::Quota(_) => "bad-quota",
         FleetError::NotRunning(_) => "not-running",
         FleetError::NoCommands(_) => "no-commands",
         FleetError::CommandRefused(_) => "command-refused",
@@ -118,8 +130,13 @@ fn fleet_code(error: &FleetError) -> &'static str {
 fn fleet_category(error: &FleetError) -> Category {
     match error {
         FleetError::NoTenant(_) | FleetError::NoAgent(_) => Category::NotFound,
-        FleetError::Manifest(_) | FleetError::Component(_) => Category::Invalid,
-        FleetError::NoComponent(_) | FleetError::Taken(_) | FleetError::NotRunning(_) => Category::Conflict,
+        FleetError::Manifest(_) | FleetError::Component(_) | FleetError::Quota(_) => Category::Invalid,
+        FleetError::NoComponent(_)
+        | FleetError::Taken(_)
+        | FleetError::Suspended { .. }
+        | FleetError::TenantQuarantined { .. }
+        | FleetError::Quarantined { .. }
+        | FleetError::NotRunning(_) => Category::Conflict,
         FleetError::Engine(error) if error.is_host_fault() => Category::Internal,
         FleetError::Objections(_)
         | FleetError::Engine(_)

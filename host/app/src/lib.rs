@@ -6,11 +6,13 @@
 mod app;
 mod error;
 mod messages;
+mod quarantine;
 mod readiness;
+mod tenants;
 
 pub use app::{App, AppParts};
 pub use error::{AppError, Category};
 pub use readiness::{Check, Readiness};
 
 pub use host_courier::{LogQuery, LogRecord, LogStream, Seen, Watch};
-pub use host_fleet::{AgentStatus, Deploy};
+pub use host_fleet::{AgentStatus, Deploy, TenantStatus};

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use host_model::{AgentId, TenantId};
-use host_wire::{Agent, AgentState};
+use host_wire::{Agent, AgentState, Reason};
 
 use crate::client::Client;
 use crate::connect::{Connection, InTenant};
@@ -68,6 +68,21 @@ enum AgentVerb {
     /// Stop an agent and start it again
     #[command(after_help = "Example:\n  bailiwick agent restart echo --tenant acme")]
     Restart {
+        /// Which agent
+        id: AgentId,
+    },
+    /// Cut an agent off at once, drop what waits for it, and refuse to start it until it is released
+    #[command(after_help = "Example:\n  bailiwick agent quarantine echo --tenant acme --reason 'mines coins'")]
+    Quarantine {
+        /// Which agent
+        id: AgentId,
+        /// Why, in one line
+        #[arg(long)]
+        reason: Option<String>,
+    },
+    /// Release an agent from quarantine; it stays stopped until it is started
+    #[command(after_help = "Example:\n  bailiwick agent release echo --tenant acme")]
+    Release {
         /// Which agent
         id: AgentId,
     },
@@ -131,6 +146,8 @@ pub(crate) async fn run(args: AgentArgs) -> Result<(), CliError> {
         AgentVerb::Start { id } => session.steer(&id, "start").await,
         AgentVerb::Stop { id } => session.steer(&id, "stop").await,
         AgentVerb::Restart { id } => session.steer(&id, "restart").await,
+        AgentVerb::Quarantine { id, reason } => session.quarantine(&id, reason).await,
+        AgentVerb::Release { id } => session.release(&id).await,
         AgentVerb::Delete { id, yes } => session.delete(&id, yes).await,
         AgentVerb::Send { id, message, wait } => send::message(&session, &id, message, wait).await,
         AgentVerb::Logs { id, logs } => logs::run(&session, &id, logs).await,
@@ -148,6 +165,17 @@ impl Session<'_> {
         let agent: Agent = self.client.act(&format!("{PATH}/{id}/{act}"), &self.query()).await?;
         self.connection.output.document(&agent, show::progress)?;
         check_up(&agent)
+    }
+
+    async fn quarantine(&self, id: &AgentId, reason: Option<String>) -> Result<(), CliError> {
+        let path = format!("{PATH}/{id}/quarantine");
+        let agent: Agent = self.client.post(&path, &self.query(), &Reason { reason }).await?;
+        self.connection.output.document(&agent, show::held)
+    }
+
+    async fn release(&self, id: &AgentId) -> Result<(), CliError> {
+        let agent: Agent = self.client.act(&format!("{PATH}/{id}/release"), &self.query()).await?;
+        self.connection.output.document(&agent, show::held)
     }
 
     async fn delete(&self, id: &AgentId, yes: bool) -> Result<(), CliError> {
@@ -172,7 +200,7 @@ fn check_up(agent: &Agent) -> Result<(), CliError> {
 }
 
 /// Asks on a terminal; elsewhere nobody could answer.
-fn confirm(question: &str) -> Result<(), CliError> {
+pub(crate) fn confirm(question: &str) -> Result<(), CliError> {
     if !io::stdin().is_terminal() {
         return Err(CliError::Usage("nobody to ask here: add --yes to delete without asking".to_owned()));
     }

@@ -12,9 +12,11 @@ mod refusal;
 mod replies;
 #[cfg(test)]
 mod samples;
+mod switch;
 mod watch;
 
 pub use courier::{Courier, CourierParts};
 pub use logs::{LogBook, LogQuery, LogRecord, LogStream};
 pub use party::{Counters, CountersView, Mail, Party};
+pub use switch::Switch;
 pub use watch::{Seen, Watch};

@@ -8,6 +8,8 @@ use host_mailbox::Push;
 use host_model::{Caller, Grants};
 use host_quota::Budget;
 
+use crate::Switch;
+
 /// Takes accepted messages for one receiver. Implemented by the scheduler.
 pub trait Mail: Send + Sync {
     /// Puts a message into the receiver's mailbox. Never waits.
@@ -26,6 +28,7 @@ pub struct Party {
     pub single_store: bool,
     /// What it did. Shared by the starts of one agent.
     pub counters: Arc<Counters>,
+    pub(crate) switch: Arc<Switch>,
     pub(crate) seq: AtomicU64,
 }
 
@@ -38,7 +41,13 @@ impl Party {
         single_store: bool,
         counters: Arc<Counters>,
     ) -> Self {
-        Self { caller, grants, requests, single_store, counters, seq: AtomicU64::new(0) }
+        Self { caller, grants, requests, single_store, counters, switch: Arc::default(), seq: AtomicU64::new(0) }
+    }
+
+    /// The same party, under a switch that others hold too.
+    #[must_use]
+    pub fn switched_by(self, switch: Arc<Switch>) -> Self {
+        Self { switch, ..self }
     }
 }
 

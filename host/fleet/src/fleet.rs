@@ -10,14 +10,19 @@ use host_component::{ComponentError, Digest, Manifest, ManifestError, Objection}
 use host_courier::{Counters, Courier, Party};
 use host_engine::{CutOff, Engine, EngineError};
 use host_model::{AgentId, Caller, Clock, Grants, Incarnation, SendGrant, TenantId};
-use host_quota::{TenantBudgets, TenantLimits};
+use host_quota::{BadQuota, TenantBudgets, TenantLimits};
 use host_registry::{CardRepository, CardStoreError, Registry};
 use parking_lot::RwLock;
+use tokio::sync::mpsc;
 
 use crate::agent::{Agent, Spec};
+use crate::crash_loop::{Alarm, CrashLoop, alarms};
+use crate::hold::{AgentHold, TenantHold};
 use crate::start::{Checked, Running};
+use crate::tenants::apply_limits;
 use crate::{
-    AgentStatus, Components, Deployment, Desired, Phase, Repository, RepositoryError, Shards, Step, TenantRecord,
+    AgentStatus, Components, ControlRepository, Deployment, Desired, Phase, Repository, RepositoryError, Shards, Step,
+    TenantControl, TenantRecord,
 };
 
 /// Why the fleet did not do it.
@@ -61,6 +66,33 @@ pub enum FleetError {
     /// A resident instance did not start.
     #[error("the agent did not start: {0}")]
     DidNotStart(CutOff),
+    /// The tenant takes no new work.
+    #[error("tenant '{tenant}' is suspended ({reason}): resume it first")]
+    Suspended {
+        /// Which.
+        tenant: TenantId,
+        /// Why.
+        reason: String,
+    },
+    /// Everything of the tenant is cut off.
+    #[error("tenant '{tenant}' is quarantined ({reason}): resume it first")]
+    TenantQuarantined {
+        /// Which.
+        tenant: TenantId,
+        /// Why.
+        reason: String,
+    },
+    /// The agent is cut off.
+    #[error("agent '{agent}' is quarantined ({reason}): release it first")]
+    Quarantined {
+        /// Which.
+        agent: AgentId,
+        /// Why.
+        reason: String,
+    },
+    /// A quota cannot be meant.
+    #[error(transparent)]
+    Quota(#[from] BadQuota),
     /// It runs no instance that could do it.
     #[error("agent '{0}' is not running: start it first")]
     NotRunning(AgentId),
@@ -85,6 +117,8 @@ pub enum FleetError {
 pub struct FleetParts {
     /// What survives a restart.
     pub repository: Arc<dyn Repository>,
+    /// What operators decided.
+    pub controls: Arc<dyn ControlRepository>,
     /// Components by digest.
     pub components: Arc<dyn Components>,
     /// Cards that survive a restart.
@@ -99,7 +133,7 @@ pub struct FleetParts {
     pub registry: Arc<Registry>,
     /// The time.
     pub clock: Arc<dyn Clock>,
-    /// What each tenant may use at once.
+    /// What each tenant may use, unless something else was set for it.
     pub tenant_limits: TenantLimits,
     /// Where this host is reached, without a slash at the end.
     pub base_url: String,
@@ -125,25 +159,34 @@ struct Inner {
     shards: Shards,
     tenants: RwLock<BTreeMap<TenantId, Arc<Tenant>>>,
     incarnations: AtomicU64,
+    crash_loops: (mpsc::Sender<Alarm>, tokio::sync::Mutex<mpsc::Receiver<Alarm>>),
 }
 
 /// One tenant on this host.
 pub(crate) struct Tenant {
-    record: TenantRecord,
+    pub(crate) record: TenantRecord,
     pub(crate) budgets: TenantBudgets,
+    pub(crate) hold: Arc<TenantHold>,
     operator: Arc<Party>,
     agents: RwLock<HashMap<AgentId, Arc<Agent>, RandomState>>,
     /// Held while a deployment changes which agents there are.
-    deploying: tokio::sync::Mutex<()>,
+    pub(crate) deploying: tokio::sync::Mutex<()>,
 }
 
 impl Fleet {
     /// A fleet with everything that was deployed before, still stopped.
     pub async fn load(parts: FleetParts, shards: Shards) -> Result<Self, FleetError> {
-        let fleet =
-            Self(Arc::new(Inner { parts, shards, tenants: RwLock::default(), incarnations: AtomicU64::new(1) }));
+        let (raised, heard) = alarms();
+        let fleet = Self(Arc::new(Inner {
+            parts,
+            shards,
+            tenants: RwLock::default(),
+            incarnations: AtomicU64::new(1),
+            crash_loops: (raised, tokio::sync::Mutex::new(heard)),
+        }));
         for record in fleet.parts().repository.tenants().await? {
-            fleet.add_tenant(record);
+            let control = fleet.parts().controls.tenant_control(&record.id).await?;
+            fleet.add_tenant(record, control)?;
         }
         for deployment in fleet.parts().repository.deployments().await? {
             let tenant = fleet.tenant(&deployment.tenant)?;
@@ -152,7 +195,11 @@ impl Fleet {
                 agent: deployment.agent.clone(),
                 source,
             })?;
-            tenant.add(Agent::new(Arc::new(Spec { deployment, manifest })));
+            tenant.add(fleet.agent_of(&tenant, Arc::new(Spec { deployment, manifest })));
+        }
+        for quarantine in fleet.parts().controls.quarantines().await? {
+            let (_, agent) = fleet.find(&quarantine.tenant, &quarantine.agent)?;
+            agent.hold.quarantine(quarantine.notice);
         }
         Ok(fleet)
     }
@@ -187,7 +234,7 @@ impl Fleet {
             Err(RepositoryError::Taken) => Err(FleetError::Taken(id.to_string())),
             Err(error) => Err(error.into()),
             Ok(()) => {
-                self.add_tenant(record.clone());
+                self.add_tenant(record.clone(), TenantControl::default())?;
                 Ok(record)
             }
         }
@@ -204,10 +251,12 @@ impl Fleet {
     /// is given up, and the one before it serves again.
     pub async fn deploy(&self, tenant: &TenantId, deploy: Deploy) -> Result<AgentStatus, FleetError> {
         let tenant = self.tenant(tenant)?;
+        tenant.hold.takes_work()?;
         let manifest = Manifest::parse(&deploy.manifest)?;
         let checked = self.check(deploy.digest, &manifest, |_| ()).await?;
         // From here on one at a time, so that two deployments of one id do not both find it free.
         let _turn = tenant.deploying.lock().await;
+        tenant.hold.takes_work()?;
         let existing = tenant.agents.read().get(&manifest.agent.id).cloned();
         let revision = existing.as_ref().map_or(1, |agent| agent.spec().deployment.revision + 1);
         let deployment = Deployment {
@@ -232,6 +281,7 @@ impl Fleet {
         let mut running = agent.running.lock().await;
         tenant.still_has(&agent)?;
         if running.is_none() {
+            agent.hold.takes_work()?;
             self.want(&agent, Desired::Running).await?;
             *running = Some(self.start_stopped(&tenant, &agent).await?);
         }
@@ -258,6 +308,7 @@ impl Fleet {
         let (tenant, agent) = self.find(tenant, agent)?;
         let mut running = agent.running.lock().await;
         tenant.still_has(&agent)?;
+        agent.hold.takes_work()?;
         self.want(&agent, Desired::Running).await?;
         if let Some(running) = running.take() {
             self.take_down(&agent, running).await;
@@ -312,9 +363,16 @@ impl Fleet {
         Ok(statuses)
     }
 
-    /// The operator as a principal of a tenant.
+    /// The operator as a principal of a tenant, to look on. To send, see [`operator_at_work`](Self::operator_at_work).
     pub fn operator(&self, tenant: &TenantId) -> Result<Arc<Party>, FleetError> {
         Ok(self.tenant(tenant)?.operator.clone())
+    }
+
+    /// The operator as a principal of a tenant that takes work.
+    pub fn operator_at_work(&self, tenant: &TenantId) -> Result<Arc<Party>, FleetError> {
+        let tenant = self.tenant(tenant)?;
+        tenant.hold.takes_work()?;
+        Ok(tenant.operator.clone())
     }
 
     /// What the fleet works with.
@@ -336,7 +394,7 @@ impl Fleet {
         spec: Arc<Spec>,
         checked: Checked,
     ) -> Result<AgentStatus, FleetError> {
-        let agent = tenant.add(Agent::new(spec.clone()));
+        let agent = tenant.add(self.agent_of(tenant, spec.clone()));
         let mut running = agent.running.lock().await;
         let deployed = self.deploy_stopped(tenant, &agent, &spec, checked).await;
         match deployed {
@@ -360,6 +418,7 @@ impl Fleet {
         let before = agent.spec();
         let mut running = agent.running.lock().await;
         tenant.still_has(agent)?;
+        agent.hold.takes_work()?;
         let was_up = running.is_some();
         if let Some(old) = running.take() {
             self.take_down(agent, old).await;
@@ -403,17 +462,22 @@ impl Fleet {
         }
     }
 
-    async fn start_stopped(&self, tenant: &Tenant, agent: &Arc<Agent>) -> Result<Running, FleetError> {
+    pub(crate) async fn start_stopped(&self, tenant: &Tenant, agent: &Arc<Agent>) -> Result<Running, FleetError> {
         let started = async {
             let spec = agent.spec();
             let reached = |step| agent.reached(Phase::Starting, step);
-            let checked = self.check(spec.deployment.digest, &spec.manifest, reached).await?;
+            let cut = agent.hold.cut();
+            agent.hold.takes_work()?;
+            let checking = self.check(spec.deployment.digest, &spec.manifest, reached);
+            let checked = cut.run_until_cancelled(checking).await;
+            let checked = checked.unwrap_or_else(|| Err(FleetError::NotRunning(agent.id.clone())))?;
             self.bring_up(tenant, agent, checked, std::future::ready(Ok(()))).await
         };
-        started.await.inspect_err(|error| agent.failed(error.to_string()))
+        let started = started.await.map_err(|error| agent.hold.takes_work().err().unwrap_or(error));
+        started.inspect_err(|error| agent.failed(error.to_string()))
     }
 
-    async fn want(&self, agent: &Agent, desired: Desired) -> Result<(), FleetError> {
+    pub(crate) async fn want(&self, agent: &Agent, desired: Desired) -> Result<(), FleetError> {
         let spec = agent.spec();
         if spec.deployment.desired == desired {
             return Ok(());
@@ -424,45 +488,86 @@ impl Fleet {
         Ok(())
     }
 
-    fn add_tenant(&self, record: TenantRecord) {
-        let id = record.id.clone();
-        let budgets = TenantBudgets::new(&self.parts().tenant_limits);
-        let operator = self.operator_of(&record.id, &budgets);
-        let tenant =
-            Tenant { record, budgets, operator, agents: RwLock::default(), deploying: tokio::sync::Mutex::default() };
-        self.0.tenants.write().insert(id, Arc::new(tenant));
+    fn add_tenant(&self, record: TenantRecord, control: TenantControl) -> Result<(), FleetError> {
+        let limits = control.overrides.checked_over(&self.parts().tenant_limits)?;
+        let budgets = TenantBudgets::new(&limits);
+        let hold = TenantHold::new(record.id.clone(), control);
+        let operator = self.operator_of(&record.id, &budgets, &hold);
+        let (agents, deploying) = (RwLock::default(), tokio::sync::Mutex::default());
+        let tenant = Tenant { record, budgets, hold, operator, agents, deploying };
+        apply_limits(&tenant, &limits);
+        self.0.tenants.write().insert(tenant.record.id.clone(), Arc::new(tenant));
+        Ok(())
+    }
+
+    fn agent_of(&self, tenant: &Tenant, spec: Arc<Spec>) -> Arc<Agent> {
+        let (tenant_id, agent) = (spec.deployment.tenant.clone(), spec.deployment.agent.clone());
+        let hold = AgentHold::new(agent.clone(), tenant.hold.clone());
+        Agent::new(spec, hold, CrashLoop::new(tenant_id, agent, self.0.crash_loops.0.clone()))
     }
 
     /// The operator may publish and send everywhere in a tenant, as itself; its acts are the host's own.
-    fn operator_of(&self, tenant: &TenantId, budgets: &TenantBudgets) -> Arc<Party> {
+    fn operator_of(&self, tenant: &TenantId, budgets: &TenantBudgets, hold: &TenantHold) -> Arc<Party> {
         let everything = ">".parse().expect("a pattern");
         let grants = Grants { publish: vec![everything], send: SendGrant::Any, discover: true, ..Grants::default() };
         let caller = Caller::born(tenant.clone(), AgentId::operator(), String::new(), self.next_incarnation());
-        Arc::new(Party::new(Arc::new(caller), grants, budgets.requests.clone(), false, Arc::<Counters>::default()))
+        let counters = Arc::<Counters>::default();
+        let party = Party::new(Arc::new(caller), grants, budgets.requests.clone(), false, counters);
+        Arc::new(party.switched_by(hold.switch().clone()))
     }
 
-    fn tenant(&self, id: &TenantId) -> Result<Arc<Tenant>, FleetError> {
+    pub(crate) fn alarms(&self) -> &tokio::sync::Mutex<mpsc::Receiver<Alarm>> {
+        &self.0.crash_loops.1
+    }
+
+    pub(crate) fn all_tenants(&self) -> Vec<Arc<Tenant>> {
+        self.0.tenants.read().values().cloned().collect()
+    }
+
+    pub(crate) fn forget_tenant(&self, id: &TenantId) {
+        self.0.tenants.write().remove(id);
+    }
+
+    /// Said again once the tenant's turn is held: it may have been deleted while somebody waited for it.
+    pub(crate) fn still_there(&self, tenant: &Tenant) -> Result<(), FleetError> {
+        let found = self.tenant(&tenant.record.id)?;
+        if std::ptr::eq(Arc::as_ptr(&found), tenant) {
+            Ok(())
+        } else {
+            Err(FleetError::NoTenant(found.record.id.clone()))
+        }
+    }
+
+    pub(crate) fn tenant(&self, id: &TenantId) -> Result<Arc<Tenant>, FleetError> {
         self.0.tenants.read().get(id).cloned().ok_or_else(|| FleetError::NoTenant(id.clone()))
     }
 
-    fn find(&self, tenant: &TenantId, agent: &AgentId) -> Result<(Arc<Tenant>, Arc<Agent>), FleetError> {
+    pub(crate) fn find(&self, tenant: &TenantId, agent: &AgentId) -> Result<(Arc<Tenant>, Arc<Agent>), FleetError> {
         let tenant = self.tenant(tenant)?;
         let found = tenant.agents.read().get(agent).cloned().ok_or_else(|| FleetError::NoAgent(agent.clone()))?;
         Ok((tenant, found))
     }
 
     fn all_agents(&self) -> Vec<Arc<Agent>> {
-        let tenants = self.0.tenants.read();
-        tenants.values().flat_map(|tenant| tenant.agents.read().values().cloned().collect::<Vec<_>>()).collect()
+        self.all_tenants().iter().flat_map(|tenant| tenant.all()).collect()
     }
 }
 
 impl Tenant {
     /// Said again once the agent's lock is held: it may have been deleted while somebody waited for it.
-    fn still_has(&self, agent: &Agent) -> Result<(), FleetError> {
+    pub(crate) fn still_has(&self, agent: &Agent) -> Result<(), FleetError> {
         let same = |found: &Arc<Agent>| std::ptr::eq(Arc::as_ptr(found), agent);
         let found = self.agents.read().get(&agent.id).is_some_and(same);
         if found { Ok(()) } else { Err(FleetError::NoAgent(agent.id.clone())) }
+    }
+
+    pub(crate) fn all(&self) -> Vec<Arc<Agent>> {
+        self.agents.read().values().cloned().collect()
+    }
+
+    /// What it may use, over these defaults.
+    pub(crate) fn limits_under(&self, defaults: &TenantLimits) -> TenantLimits {
+        self.hold.overrides().over(defaults)
     }
 
     fn add(&self, agent: Arc<Agent>) -> Arc<Agent> {

@@ -3,16 +3,23 @@
 //! Bytes and manifests become running agents here, and only here are callers born. What a message may do is not decided here.
 
 mod agent;
+mod control;
+mod crash_loop;
 mod fleet;
+mod hold;
+mod quarantine;
 mod repository;
 mod runner;
 mod shards;
 mod source;
 mod start;
 mod status;
+mod tenants;
 
+pub use control::{AgentQuarantine, ControlRepository, Notice, Standing, TenantControl};
 pub use fleet::{Deploy, Fleet, FleetError, FleetParts};
 pub use repository::{Components, Deployment, Desired, Repository, RepositoryError, TenantRecord};
 pub use shards::{Runner, Shard, Shards, Work};
 pub use source::{RandomIds, SystemClock};
 pub use status::{AgentStatus, LastFailure, Phase, Step};
+pub use tenants::{Pressure, QuotaLine, TenantStatus};

@@ -5,7 +5,7 @@ use std::fmt;
 use host_courier::CountersView;
 use host_model::{AgentId, Limits, MessageId, RunMode, TenantId, Timestamp, TopicPattern, TrapCause};
 
-use crate::Desired;
+use crate::{Desired, Standing};
 
 /// The steps of a start, in the seeds' order.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -113,6 +113,8 @@ pub struct AgentStatus {
     pub replicas: u32,
     /// Whether it should be up.
     pub desired: Desired,
+    /// Whether it, or its tenant, is held back.
+    pub standing: Standing,
     /// What it is doing.
     pub phase: Phase,
     /// The step its last start reached.

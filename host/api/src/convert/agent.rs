@@ -1,12 +1,13 @@
 //! Agents, as operators see them.
 
 use host_app::AgentStatus;
-use host_fleet::{Desired, LastFailure, Phase, Step};
+use host_fleet::{Desired, LastFailure, Notice, Phase, Standing, Step};
 use host_model::{Limits, RunMode};
 use host_wire::{Agent, AgentCounters, AgentLimits, AgentState, StartStep};
 
 /// An agent as clients see it.
 pub(crate) fn agent_of(status: AgentStatus) -> Agent {
+    let reason = reason_of(&status);
     Agent {
         state: state_of(&status),
         counters: counters_of(&status),
@@ -21,7 +22,7 @@ pub(crate) fn agent_of(status: AgentStatus) -> Agent {
         replicas: status.replicas,
         desired: desired_of(status.desired),
         step: step_of(status.step),
-        reason: status.reason,
+        reason,
         peers: status.peers as u64,
         subscriptions: status.subscriptions.iter().map(ToString::to_string).collect(),
         deployed_at: status.deployed.to_string(),
@@ -30,8 +31,24 @@ pub(crate) fn agent_of(status: AgentStatus) -> Agent {
     }
 }
 
-/// An agent whose instances all wait to be started again is not ready, though its queue is open.
+/// Why it is held back, before why it did not start.
+fn reason_of(status: &AgentStatus) -> Option<String> {
+    match &status.standing {
+        Standing::Active => status.reason.clone(),
+        Standing::Suspended(Notice { reason, since }) | Standing::Quarantined(Notice { reason, since }) => {
+            Some(format!("{reason} (since {since})"))
+        }
+    }
+}
+
+/// Who is held back is not otherwise anything. An agent whose instances all wait to be started again is not ready, though its
+/// queue is open.
 fn state_of(status: &AgentStatus) -> AgentState {
+    match &status.standing {
+        Standing::Suspended(_) if status.phase == Phase::Stopped => return AgentState::Suspended,
+        Standing::Quarantined(_) => return AgentState::Quarantined,
+        Standing::Suspended(_) | Standing::Active => {}
+    }
     match status.phase {
         Phase::Stopped => AgentState::Stopped,
         Phase::Starting => AgentState::Starting,
