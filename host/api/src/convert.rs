@@ -5,16 +5,11 @@ mod content;
 mod log;
 mod message;
 mod policy;
+mod tenant;
 
 pub(crate) use agent::agent_of;
 pub(crate) use content::{draft_of, wait_of};
 pub(crate) use log::{level_of, record_of, source_of};
 pub(crate) use message::{message_of, receipt_of};
 pub(crate) use policy::{explanation_of, pending_of, policy_of, shadow_of};
-
-use host_fleet::TenantRecord;
-use host_wire::Tenant;
-
-pub(crate) fn tenant_of(record: TenantRecord) -> Tenant {
-    Tenant { tenant_id: record.id.to_string(), name: record.name, created_at: record.created.to_string() }
-}
+pub(crate) use tenant::{created_tenant_of, overrides_of, quota_of, tenant_details_of, tenant_of};

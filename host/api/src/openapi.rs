@@ -97,6 +97,6 @@ mod tests {
                 assert!(operation["summary"].is_string(), "{method} {path}");
             }
         }
-        assert_eq!(operations, 27);
+        assert_eq!(operations, 36);
     }
 }

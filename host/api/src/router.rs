@@ -14,7 +14,7 @@ use crate::docs;
 use crate::extract::{COMPONENT_LEN_MAX, JSON_LEN_MAX};
 use crate::health;
 use crate::problem::ApiError;
-use crate::routes::{agents, components, logs, messages, policy, registry, tenants, topics};
+use crate::routes::{agents, components, logs, messages, policy, quarantine, quotas, registry, tenants, topics};
 use crate::state::ApiState;
 
 /// The whole API over a state.
@@ -48,6 +48,13 @@ pub(crate) fn guarded() -> OpenApiRouter<ApiState> {
         .routes(routes!(policy::explain))
         .routes(routes!(policy::approve_agent))
         .routes(routes!(policy::reject_agent))
+        .routes(routes!(tenants::get_tenant, tenants::delete_tenant))
+        .routes(routes!(tenants::suspend_tenant))
+        .routes(routes!(tenants::resume_tenant))
+        .routes(routes!(tenants::quarantine_tenant))
+        .routes(routes!(quotas::get_quota, quotas::put_quota))
+        .routes(routes!(quarantine::quarantine_agent))
+        .routes(routes!(quarantine::release_agent))
         .routes(routes!(agents::deploy_agent, agents::list_agents))
         .routes(routes!(agents::get_agent, agents::delete_agent))
         .routes(routes!(agents::start_agent))

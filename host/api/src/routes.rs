@@ -5,6 +5,8 @@ pub(crate) mod components;
 pub(crate) mod logs;
 pub(crate) mod messages;
 pub(crate) mod policy;
+pub(crate) mod quarantine;
+pub(crate) mod quotas;
 pub(crate) mod registry;
 pub(crate) mod tenants;
 pub(crate) mod topics;

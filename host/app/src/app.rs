@@ -4,15 +4,12 @@ use std::sync::Arc;
 
 use host_component::Digest;
 use host_courier::{Courier, LogBook, LogQuery, LogRecord, LogStream};
-use host_fleet::{AgentStatus, Deploy, Fleet, TenantRecord};
+use host_fleet::{AgentStatus, Deploy, Fleet};
 use host_model::{AgentId, Card, CardQuery, TenantId};
 use host_registry::Registry;
 
 use crate::readiness::Standing;
 use crate::{AppError, Readiness};
-
-/// The longest display name of a tenant, in characters.
-const NAME_LEN_MAX: usize = 100;
 
 /// What the app works with.
 pub struct AppParts {
@@ -49,22 +46,6 @@ impl App {
     /// Whether the host can serve.
     pub fn readiness(&self) -> Readiness {
         self.0.standing.readiness(&self.0.parts.fleet)
-    }
-
-    /// Creates a tenant. Its name is its id unless given.
-    pub async fn create_tenant(&self, id: TenantId, name: Option<String>) -> Result<TenantRecord, AppError> {
-        let name = name.unwrap_or_else(|| id.to_string());
-        if name.is_empty() || name.chars().count() > NAME_LEN_MAX || name.chars().any(char::is_control) {
-            return Err(AppError::BadName { len_max: NAME_LEN_MAX });
-        }
-        let record = self.fleet().create_tenant(id, name).await?;
-        tracing::info!(tenant = %record.id, "tenant created");
-        Ok(record)
-    }
-
-    /// All tenants, by id.
-    pub fn tenants(&self) -> Vec<TenantRecord> {
-        self.fleet().tenants()
     }
 
     /// Keeps a component under its digest, which must be the digest of its bytes.
@@ -124,7 +105,7 @@ impl App {
     pub async fn delete(&self, tenant: &TenantId, agent: &AgentId) -> Result<(), AppError> {
         let (fleet, tenant_id, agent_id) = self.of(tenant, agent);
         to_the_end(async move { fleet.delete(&tenant_id, &agent_id).await }).await?;
-        self.0.parts.logs.forget(tenant, agent);
+        self.forget_logs(tenant, agent);
         tracing::info!(%tenant, %agent, "deleted");
         Ok(())
     }
@@ -172,6 +153,10 @@ impl App {
 
     pub(crate) fn courier(&self) -> &Courier {
         &self.0.parts.courier
+    }
+
+    pub(crate) fn forget_logs(&self, tenant: &TenantId, agent: &AgentId) {
+        self.0.parts.logs.forget(tenant, agent);
     }
 
     pub(crate) fn of(&self, tenant: &TenantId, agent: &AgentId) -> (Fleet, TenantId, AgentId) {

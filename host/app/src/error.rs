@@ -37,6 +37,12 @@ pub enum AppError {
         /// Characters.
         len_max: usize,
     },
+    /// The reason is off.
+    #[error("a reason has 1 to {len_max} characters and no control characters")]
+    BadReason {
+        /// Characters.
+        len_max: usize,
+    },
     /// The pattern is off.
     #[error(
         "not a pattern: use tokens of A-Z, a-z, 0-9, '_' and '-' joined by '.', '*' for one token, a last '>' for the rest"
@@ -79,6 +85,7 @@ impl AppError {
         match self {
             Self::NotFound => "not-found",
             Self::BadName { .. } => "bad-name",
+            Self::BadReason { .. } => "bad-reason",
             Self::BadPattern => "bad-pattern",
             Self::BadQuestion { .. } => "bad-question",
             Self::WrongDigest { .. } => "wrong-digest",
@@ -95,6 +102,7 @@ impl AppError {
         match self {
             Self::NotFound => Category::NotFound,
             Self::BadName { .. }
+            | Self::BadReason { .. }
             | Self::BadPattern
             | Self::BadQuestion { .. }
             | Self::WrongDigest { .. }
@@ -119,6 +127,9 @@ fn fleet_code(error: &FleetError) -> &'static str {
         FleetError::Objections(_) => "not-granted",
         FleetError::Engine(_) => "cannot-run",
         FleetError::DidNotStart(_) => "did-not-start",
+        FleetError::Suspended { .. } => "suspended",
+        FleetError::TenantQuarantined { .. } | FleetError::Quarantined { .. } => "quarantined",
+        FleetError::Quota(_) => "bad-quota",
         FleetError::NotRunning(_) => "not-running",
         FleetError::NoCommands(_) => "no-commands",
         FleetError::CommandRefused(_) => "command-refused",
@@ -130,12 +141,17 @@ fn fleet_code(error: &FleetError) -> &'static str {
 fn fleet_category(error: &FleetError) -> Category {
     match error {
         FleetError::NoTenant(_) | FleetError::NoAgent(_) => Category::NotFound,
-        FleetError::Manifest(_) | FleetError::Policy(_) | FleetError::Component(_) => Category::Invalid,
+        FleetError::Manifest(_) | FleetError::Policy(_) | FleetError::Component(_) | FleetError::Quota(_) => {
+            Category::Invalid
+        }
         FleetError::NoComponent(_)
         | FleetError::Taken(_)
-        | FleetError::NotRunning(_)
         | FleetError::NothingPending(_)
-        | FleetError::OtherPending { .. } => Category::Conflict,
+        | FleetError::OtherPending { .. }
+        | FleetError::Suspended { .. }
+        | FleetError::TenantQuarantined { .. }
+        | FleetError::Quarantined { .. }
+        | FleetError::NotRunning(_) => Category::Conflict,
         FleetError::Engine(error) if error.is_host_fault() => Category::Internal,
         FleetError::Objections(_)
         | FleetError::Engine(_)

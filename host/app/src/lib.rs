@@ -7,7 +7,9 @@ mod app;
 mod error;
 mod messages;
 mod policy;
+mod quarantine;
 mod readiness;
+mod tenants;
 
 pub use app::{App, AppParts};
 pub use error::{AppError, Category};
@@ -15,4 +17,4 @@ pub use policy::Explained;
 pub use readiness::{Check, Readiness};
 
 pub use host_courier::{LogQuery, LogRecord, LogStream, Seen, Watch};
-pub use host_fleet::{AgentStatus, Deploy, Pending, PolicyInForce, ShadowPolicy};
+pub use host_fleet::{AgentStatus, Deploy, Pending, PolicyInForce, ShadowPolicy, TenantStatus};

@@ -15,7 +15,7 @@ const WAIT_MAX: Duration = Duration::from_mins(1);
 impl App {
     /// Sends to one agent as the operator.
     pub fn send(&self, tenant: &TenantId, agent: &AgentId, draft: Draft) -> Result<Receipt, AppError> {
-        let operator = self.fleet().operator(tenant)?;
+        let operator = self.fleet().operator_at_work(tenant)?;
         Ok(self.courier().send(&operator, agent.as_str(), draft, None)?)
     }
 
@@ -27,7 +27,7 @@ impl App {
         draft: Draft,
         wait: Duration,
     ) -> Result<Arc<Envelope>, AppError> {
-        let operator = self.fleet().operator(tenant)?;
+        let operator = self.fleet().operator_at_work(tenant)?;
         match self.courier().ask_as(&operator, agent.as_str(), draft, wait.min(WAIT_MAX)).await? {
             HostReply::Answered(envelope) => Ok(Arc::from(envelope)),
             _ => Err(AppError::HostFailed),
@@ -36,7 +36,7 @@ impl App {
 
     /// Publishes on a topic as the operator.
     pub fn publish(&self, tenant: &TenantId, topic: &str, draft: Draft) -> Result<Receipt, AppError> {
-        let operator = self.fleet().operator(tenant)?;
+        let operator = self.fleet().operator_at_work(tenant)?;
         Ok(self.courier().publish(&operator, topic, draft, None)?)
     }
 

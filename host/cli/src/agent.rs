@@ -10,7 +10,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use host_model::{AgentId, TenantId};
-use host_wire::{Agent, AgentState, DecideVersion};
+use host_wire::{Agent, AgentState, DecideVersion, Reason};
 
 use crate::client::Client;
 use crate::connect::{Connection, InTenant};
@@ -87,6 +87,21 @@ enum AgentVerb {
         /// The version that waits, or the revision it will be
         version: String,
     },
+    /// Cut an agent off at once, drop what waits for it, and refuse to start it until it is released
+    #[command(after_help = "Example:\n  bailiwick agent quarantine echo --tenant acme --reason 'mines coins'")]
+    Quarantine {
+        /// Which agent
+        id: AgentId,
+        /// Why, in one line
+        #[arg(long)]
+        reason: Option<String>,
+    },
+    /// Release an agent from quarantine; it stays stopped until it is started
+    #[command(after_help = "Example:\n  bailiwick agent release echo --tenant acme")]
+    Release {
+        /// Which agent
+        id: AgentId,
+    },
     /// Delete an agent; its id is never given again
     #[command(after_help = "Example:\n  bailiwick agent delete echo --tenant acme --yes")]
     Delete {
@@ -149,6 +164,8 @@ pub(crate) async fn run(args: AgentArgs) -> Result<(), CliError> {
         AgentVerb::Restart { id } => session.steer(&id, "restart").await,
         AgentVerb::Approve { id, version } => session.decide(&id, "approve", version).await,
         AgentVerb::Reject { id, version } => session.decide(&id, "reject", version).await,
+        AgentVerb::Quarantine { id, reason } => session.quarantine(&id, reason).await,
+        AgentVerb::Release { id } => session.release(&id).await,
         AgentVerb::Delete { id, yes } => session.delete(&id, yes).await,
         AgentVerb::Send { id, message, wait } => send::message(&session, &id, message, wait).await,
         AgentVerb::Logs { id, logs } => logs::run(&session, &id, logs).await,
@@ -175,6 +192,17 @@ impl Session<'_> {
         check_up(&agent)
     }
 
+    async fn quarantine(&self, id: &AgentId, reason: Option<String>) -> Result<(), CliError> {
+        let path = format!("{PATH}/{id}/quarantine");
+        let agent: Agent = self.client.post(&path, &self.query(), &Reason { reason }).await?;
+        self.connection.output.document(&agent, show::held)
+    }
+
+    async fn release(&self, id: &AgentId) -> Result<(), CliError> {
+        let agent: Agent = self.client.act(&format!("{PATH}/{id}/release"), &self.query()).await?;
+        self.connection.output.document(&agent, show::held)
+    }
+
     async fn delete(&self, id: &AgentId, yes: bool) -> Result<(), CliError> {
         if !yes {
             confirm(&format!("delete {}/{id}, never to give this id again?", self.tenant))?;
@@ -197,7 +225,7 @@ fn check_up(agent: &Agent) -> Result<(), CliError> {
 }
 
 /// Asks on a terminal; elsewhere nobody could answer.
-fn confirm(question: &str) -> Result<(), CliError> {
+pub(crate) fn confirm(question: &str) -> Result<(), CliError> {
     if !io::stdin().is_terminal() {
         return Err(CliError::Usage("nobody to ask here: add --yes to delete without asking".to_owned()));
     }

@@ -76,6 +76,11 @@ impl Client {
         self.answer(self.request(Method::POST, path, query).json(body)).await
     }
 
+    /// Puts one thing in place of another.
+    pub(crate) async fn replace<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Result<T, CliError> {
+        self.answer(self.request(Method::PUT, path, &[]).json(body)).await
+    }
+
     /// Sends bytes.
     pub(crate) async fn put<T: DeserializeOwned>(&self, path: &str, len: u64, body: Body) -> Result<T, CliError> {
         let request = self

@@ -10,7 +10,7 @@ use crate::{agent, inspect, offline, policy, print, tenant, topic};
 /// What operators and authors ask of a host, and what works without one.
 #[derive(Debug, Subcommand)]
 pub enum Verb {
-    /// Create and list tenants
+    /// Create tenants, look at them, stop them, say what they may use
     Tenant(tenant::TenantArgs),
     /// Deploy agents, watch them, talk to them
     Agent(agent::AgentArgs),
@@ -79,6 +79,10 @@ mod tests {
     #[test]
     fn verbs_are_read_as_promised() {
         check("bailiwick tenant create acme --name Acme", None);
+        check("bailiwick tenant quarantine acme --reason mines", None);
+        check("bailiwick tenant quota set acme memory=1GiB messages-per-second=500 weight=default", None);
+        check("bailiwick tenant quota set acme --file quota.toml -o json", None);
+        check("bailiwick agent quarantine echo --tenant acme --reason mines", None);
         check("bailiwick agent deploy bailiwick.toml --tenant acme -o json", None);
         check("bailiwick agent --tenant acme list", None);
         check("bailiwick agent send echo --tenant acme --type t --data @- --wait", None);
@@ -95,6 +99,9 @@ mod tests {
     #[test]
     fn bad_usage_names_what_is_off() {
         check("bailiwick tenant create ACME", Some("'ACME' is not an id"));
+        check("bailiwick tenant quota set acme", Some("<NAME=VALUE>"));
+        check("bailiwick tenant quota set acme memory", Some("use NAME=VALUE"));
+        check("bailiwick tenant quota set acme memory=1GB", Some("'1GB' is not a number"));
         check("bailiwick agent show dlq --tenant acme", Some("'dlq' is reserved"));
         check("bailiwick agent send echo", Some("--type <TYPE>"));
         check("bailiwick agent send echo --type t --wait 0", Some("0 is not in 1..=60"));

@@ -103,6 +103,9 @@ impl HostCalls for Courier {
         let Some(party) = self.0.parties.read().get(&caller.incarnation()).cloned() else {
             return Answer::Now(Err(Refusal::Unavailable(RefusalNumbers::of("stopped"))));
         };
+        if let Err(refusal) = party.switch.check() {
+            return Answer::Now(Err(refusal));
+        }
         match call {
             HostCall::Publish { topic, draft } => {
                 Answer::Now(self.publish(&party, &topic, draft, context.cause).map(HostReply::Sent))
@@ -134,6 +137,7 @@ struct Door {
 
 impl Inbound for Door {
     fn deliver(&self, delivery: Delivery) -> Result<(), NotTaken> {
+        self.party.switch.check().map_err(|_| NotTaken::Refused)?;
         let grants = self.party.grants();
         let receiver = Receiver::Agent { caller: &self.party.caller, grants: &grants };
         let accepted =

@@ -13,10 +13,12 @@ mod replies;
 #[cfg(test)]
 mod samples;
 mod shadow;
+mod switch;
 mod watch;
 
 pub use courier::{Courier, CourierParts};
 pub use logs::{LogBook, LogQuery, LogRecord, LogStream};
 pub use party::{Counters, CountersView, Mail, Party};
 pub use shadow::{Shadow, ShadowTally, WouldDeny};
+pub use switch::Switch;
 pub use watch::{Seen, Watch};

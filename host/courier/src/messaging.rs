@@ -117,6 +117,9 @@ impl Courier {
     }
 
     fn reply(&self, party: &Party, request: &Accepted, draft: Draft, token: ReplyToken) {
+        if party.switch.check().is_err() {
+            return self.replies().give_up(token, "stopping");
+        }
         let stamp = self.stamp(party, Some(request.envelope().as_cause()));
         match self.parts().gate.admit_reply(&party.caller, request, draft, stamp) {
             Ok(stamped) => {
@@ -133,6 +136,7 @@ impl Courier {
     }
 
     fn carry(&self, party: &Party, outgoing: Outgoing, cause: Option<Cause>) -> Result<Receipt, Refusal> {
+        party.switch.check()?;
         let stamp = self.stamp(party, cause);
         let stamped = self.parts().gate.admit(&party.caller, &party.grants(), outgoing, stamp).map_err(|denied| {
             tracing::debug!(tenant = %party.caller.tenant(), agent = %party.caller.agent(), %denied, "not admitted");

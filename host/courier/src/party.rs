@@ -9,7 +9,7 @@ use host_mailbox::Push;
 use host_model::{Caller, Destination, Grants};
 use host_quota::Budget;
 
-use crate::Shadow;
+use crate::{Shadow, Switch};
 
 /// Takes accepted messages for one receiver. Implemented by the scheduler.
 pub trait Mail: Send + Sync {
@@ -29,6 +29,7 @@ pub struct Party {
     pub single_store: bool,
     /// What it did. Shared by the starts of one agent.
     pub counters: Arc<Counters>,
+    pub(crate) switch: Arc<Switch>,
     pub(crate) seq: AtomicU64,
 }
 
@@ -49,6 +50,7 @@ impl Party {
             requests,
             single_store,
             counters,
+            switch: Arc::default(),
             seq: AtomicU64::new(0),
         }
     }
@@ -89,6 +91,12 @@ impl Party {
         {
             shadow.tally.count(self.caller.agent(), key, what);
         }
+    }
+
+    /// The same party, under a switch that others hold too.
+    #[must_use]
+    pub fn switched_by(self, switch: Arc<Switch>) -> Self {
+        Self { switch, ..self }
     }
 }
 

@@ -8,6 +8,8 @@ use host_courier::{Counters, Party};
 use host_model::{AgentId, TenantId};
 use parking_lot::Mutex;
 
+use crate::crash_loop::CrashLoop;
+use crate::hold::AgentHold;
 use crate::runner::Health;
 use crate::start::Running;
 use crate::{AgentStatus, Deployment, Pending, Phase, Step};
@@ -26,6 +28,8 @@ pub(crate) struct Agent {
     pub(crate) running: tokio::sync::Mutex<Option<Running>>,
     pub(crate) counters: Arc<Counters>,
     pub(crate) health: Arc<Health>,
+    pub(crate) hold: AgentHold,
+    pub(crate) crash_loop: Arc<CrashLoop>,
     view: Mutex<View>,
     peers: AtomicU32,
 }
@@ -43,13 +47,15 @@ struct View {
 }
 
 impl Agent {
-    pub(crate) fn new(spec: Arc<Spec>) -> Arc<Self> {
+    pub(crate) fn new(spec: Arc<Spec>, hold: AgentHold, crash_loop: CrashLoop) -> Arc<Self> {
         Arc::new(Self {
             tenant: spec.deployment.tenant.clone(),
             id: spec.deployment.agent.clone(),
             running: tokio::sync::Mutex::default(),
             counters: Arc::default(),
             health: Arc::default(),
+            hold,
+            crash_loop: Arc::new(crash_loop),
             view: Mutex::new(View {
                 spec,
                 phase: Phase::Stopped,
@@ -110,6 +116,11 @@ impl Agent {
         self.view.lock().mailbox = mailbox;
     }
 
+    /// Where its mailbox is, while it has one.
+    pub(crate) fn mailbox(&self) -> Option<crate::start::MailboxAt> {
+        self.view.lock().mailbox.clone()
+    }
+
     pub(crate) fn status(&self) -> AgentStatus {
         let view = self.view.lock();
         let Spec { deployment, manifest } = &*view.spec;
@@ -125,6 +136,7 @@ impl Agent {
             run: manifest.run.instances,
             replicas: manifest.run.replicas,
             desired: deployment.desired,
+            standing: self.hold.standing(),
             phase: view.phase,
             step: view.step,
             backing_off: self.health.backing_off(),

@@ -39,6 +39,7 @@ impl Fleet {
     pub async fn approve(&self, tenant: &TenantId, agent: &AgentId, version: &str) -> Result<AgentStatus, FleetError> {
         let (tenant, agent) = self.find(tenant, agent)?;
         let _turn = tenant.deploying.lock().await;
+        agent.hold.takes_work()?;
         let pending = waiting(&agent, version)?;
         let manifest = Manifest::parse(&pending.deploy.manifest)?;
         let checked = self.check_new(&tenant, pending.digest, &manifest).await?;
@@ -74,7 +75,7 @@ impl Fleet {
     }
 
     /// Keeps a version until somebody decides. The one before it serves on.
-    pub(crate) async fn hold(
+    pub(crate) async fn keep_pending(
         &self,
         agent: &Agent,
         spec: &Spec,

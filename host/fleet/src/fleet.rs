@@ -10,15 +10,20 @@ use host_component::{ComponentError, Digest, Manifest, ManifestError, Objection,
 use host_courier::{Courier, Party};
 use host_engine::{CutOff, Engine, EngineError};
 use host_model::{AgentId, Caller, Clock, Incarnation, TenantId};
-use host_quota::{TenantBudgets, TenantLimits};
+use host_quota::{BadQuota, TenantBudgets, TenantLimits};
 use host_registry::{CardRepository, CardStoreError, Registry};
 use parking_lot::RwLock;
+use tokio::sync::mpsc;
 
 use crate::agent::{Agent, Spec};
+use crate::crash_loop::{Alarm, CrashLoop, alarms};
+use crate::hold::{AgentHold, TenantHold};
 use crate::policy::{self, Policies};
 use crate::start::{Checked, Running};
+use crate::tenants::apply_limits;
 use crate::{
-    AgentStatus, Components, Deployment, Desired, Phase, Repository, RepositoryError, Shards, Step, TenantRecord,
+    AgentStatus, Components, ControlRepository, Deployment, Desired, Phase, Repository, RepositoryError, Shards, Step,
+    TenantControl, TenantRecord,
 };
 
 /// Why the fleet did not do it.
@@ -89,6 +94,33 @@ pub enum FleetError {
     /// A resident instance did not start.
     #[error("the agent did not start: {0}")]
     DidNotStart(CutOff),
+    /// The tenant takes no new work.
+    #[error("tenant '{tenant}' is suspended ({reason}): resume it first")]
+    Suspended {
+        /// Which.
+        tenant: TenantId,
+        /// Why.
+        reason: String,
+    },
+    /// Everything of the tenant is cut off.
+    #[error("tenant '{tenant}' is quarantined ({reason}): resume it first")]
+    TenantQuarantined {
+        /// Which.
+        tenant: TenantId,
+        /// Why.
+        reason: String,
+    },
+    /// The agent is cut off.
+    #[error("agent '{agent}' is quarantined ({reason}): release it first")]
+    Quarantined {
+        /// Which.
+        agent: AgentId,
+        /// Why.
+        reason: String,
+    },
+    /// A quota cannot be meant.
+    #[error(transparent)]
+    Quota(#[from] BadQuota),
     /// It runs no instance that could do it.
     #[error("agent '{0}' is not running: start it first")]
     NotRunning(AgentId),
@@ -113,6 +145,8 @@ pub enum FleetError {
 pub struct FleetParts {
     /// What survives a restart.
     pub repository: Arc<dyn Repository>,
+    /// What operators decided.
+    pub controls: Arc<dyn ControlRepository>,
     /// Components by digest.
     pub components: Arc<dyn Components>,
     /// Cards that survive a restart.
@@ -127,7 +161,7 @@ pub struct FleetParts {
     pub registry: Arc<Registry>,
     /// The time.
     pub clock: Arc<dyn Clock>,
-    /// What each tenant may use at once.
+    /// What each tenant may use, unless something else was set for it.
     pub tenant_limits: TenantLimits,
     /// Where this host is reached, without a slash at the end.
     pub base_url: String,
@@ -153,12 +187,14 @@ struct Inner {
     shards: Shards,
     tenants: RwLock<BTreeMap<TenantId, Arc<Tenant>>>,
     incarnations: AtomicU64,
+    crash_loops: (mpsc::Sender<Alarm>, tokio::sync::Mutex<mpsc::Receiver<Alarm>>),
 }
 
 /// One tenant on this host.
 pub(crate) struct Tenant {
-    record: TenantRecord,
+    pub(crate) record: TenantRecord,
     pub(crate) budgets: TenantBudgets,
+    pub(crate) hold: Arc<TenantHold>,
     operator: Arc<Party>,
     pub(crate) agents: RwLock<HashMap<AgentId, Arc<Agent>, RandomState>>,
     pub(crate) policies: RwLock<Policies>,
@@ -169,10 +205,17 @@ pub(crate) struct Tenant {
 impl Fleet {
     /// A fleet with everything that was deployed before, still stopped.
     pub async fn load(parts: FleetParts, shards: Shards) -> Result<Self, FleetError> {
-        let fleet =
-            Self(Arc::new(Inner { parts, shards, tenants: RwLock::default(), incarnations: AtomicU64::new(1) }));
+        let (raised, heard) = alarms();
+        let fleet = Self(Arc::new(Inner {
+            parts,
+            shards,
+            tenants: RwLock::default(),
+            incarnations: AtomicU64::new(1),
+            crash_loops: (raised, tokio::sync::Mutex::new(heard)),
+        }));
         for record in fleet.parts().repository.tenants().await? {
-            fleet.add_tenant(record);
+            let control = fleet.parts().controls.tenant_control(&record.id).await?;
+            fleet.add_tenant(record, control)?;
         }
         fleet.load_policies().await?;
         for deployment in fleet.parts().repository.deployments().await? {
@@ -182,7 +225,11 @@ impl Fleet {
                 agent: deployment.agent.clone(),
                 source,
             })?;
-            tenant.add(Agent::new(Arc::new(Spec { deployment, manifest })));
+            tenant.add(fleet.agent_of(&tenant, Arc::new(Spec { deployment, manifest })));
+        }
+        for quarantine in fleet.parts().controls.quarantines().await? {
+            let (_, agent) = fleet.find(&quarantine.tenant, &quarantine.agent)?;
+            agent.hold.quarantine(quarantine.notice);
         }
         fleet.load_pending().await?;
         Ok(fleet)
@@ -218,7 +265,7 @@ impl Fleet {
             Err(RepositoryError::Taken) => Err(FleetError::Taken(id.to_string())),
             Err(error) => Err(error.into()),
             Ok(()) => {
-                self.add_tenant(record.clone());
+                self.add_tenant(record.clone(), TenantControl::default())?;
                 Ok(record)
             }
         }
@@ -236,11 +283,13 @@ impl Fleet {
     /// [approved](Self::approve).
     pub async fn deploy(&self, tenant: &TenantId, deploy: Deploy) -> Result<AgentStatus, FleetError> {
         let tenant = self.tenant(tenant)?;
+        tenant.hold.takes_work()?;
         let manifest = Manifest::parse(&deploy.manifest)?;
         // Compiled before the turn is taken: what takes long holds up nobody.
         let checked = self.check_new(&tenant, deploy.digest, &manifest).await?;
         // From here on one at a time, so that two deployments of one id do not both find it free.
         let _turn = tenant.deploying.lock().await;
+        tenant.hold.takes_work()?;
         let Some(agent) = tenant.agents.read().get(&manifest.agent.id).cloned() else {
             let spec = self.spec(&tenant, 1, deploy, manifest);
             return self.first_deploy(&tenant, spec, checked).await;
@@ -249,7 +298,7 @@ impl Fleet {
         let revision = agent.spec().deployment.revision + 1;
         let spec = self.spec(&tenant, revision, deploy.clone(), manifest);
         if !widened.is_empty() {
-            return self.hold(&agent, &spec, deploy, widened).await;
+            return self.keep_pending(&agent, &spec, deploy, widened).await;
         }
         self.replace(&tenant, &agent, spec, checked).await?;
         self.withdraw(&agent).await?;
@@ -276,6 +325,7 @@ impl Fleet {
         let mut running = agent.running.lock().await;
         tenant.still_has(&agent)?;
         if running.is_none() {
+            agent.hold.takes_work()?;
             self.want(&agent, Desired::Running).await?;
             *running = Some(self.start_stopped(&tenant, &agent).await?);
         }
@@ -302,6 +352,7 @@ impl Fleet {
         let (tenant, agent) = self.find(tenant, agent)?;
         let mut running = agent.running.lock().await;
         tenant.still_has(&agent)?;
+        agent.hold.takes_work()?;
         self.want(&agent, Desired::Running).await?;
         if let Some(running) = running.take() {
             self.take_down(&agent, running).await;
@@ -356,9 +407,16 @@ impl Fleet {
         Ok(statuses)
     }
 
-    /// The operator as a principal of a tenant.
+    /// The operator as a principal of a tenant, to look on. To send, see [`operator_at_work`](Self::operator_at_work).
     pub fn operator(&self, tenant: &TenantId) -> Result<Arc<Party>, FleetError> {
         Ok(self.tenant(tenant)?.operator.clone())
+    }
+
+    /// The operator as a principal of a tenant that takes work.
+    pub fn operator_at_work(&self, tenant: &TenantId) -> Result<Arc<Party>, FleetError> {
+        let tenant = self.tenant(tenant)?;
+        tenant.hold.takes_work()?;
+        Ok(tenant.operator.clone())
     }
 
     /// What the fleet works with.
@@ -380,7 +438,7 @@ impl Fleet {
         spec: Arc<Spec>,
         checked: Checked,
     ) -> Result<AgentStatus, FleetError> {
-        let agent = tenant.add(Agent::new(spec.clone()));
+        let agent = tenant.add(self.agent_of(tenant, spec.clone()));
         let mut running = agent.running.lock().await;
         let deployed = self.deploy_stopped(tenant, &agent, &spec, checked).await;
         match deployed {
@@ -404,6 +462,7 @@ impl Fleet {
         let before = agent.spec();
         let mut running = agent.running.lock().await;
         tenant.still_has(agent)?;
+        agent.hold.takes_work()?;
         let was_up = running.is_some();
         if let Some(old) = running.take() {
             self.take_down(agent, old).await;
@@ -447,17 +506,22 @@ impl Fleet {
         }
     }
 
-    async fn start_stopped(&self, tenant: &Tenant, agent: &Arc<Agent>) -> Result<Running, FleetError> {
+    pub(crate) async fn start_stopped(&self, tenant: &Tenant, agent: &Arc<Agent>) -> Result<Running, FleetError> {
         let started = async {
             let spec = agent.spec();
             let reached = |step| agent.reached(Phase::Starting, step);
-            let checked = self.check_kept(tenant, &spec, reached).await?;
+            let cut = agent.hold.cut();
+            agent.hold.takes_work()?;
+            let checking = self.check_kept(tenant, &spec, reached);
+            let checked = cut.run_until_cancelled(checking).await;
+            let checked = checked.unwrap_or_else(|| Err(FleetError::NotRunning(agent.id.clone())))?;
             self.bring_up(tenant, agent, checked, std::future::ready(Ok(()))).await
         };
-        started.await.inspect_err(|error| agent.failed(error.to_string()))
+        let started = started.await.map_err(|error| agent.hold.takes_work().err().unwrap_or(error));
+        started.inspect_err(|error| agent.failed(error.to_string()))
     }
 
-    async fn want(&self, agent: &Agent, desired: Desired) -> Result<(), FleetError> {
+    pub(crate) async fn want(&self, agent: &Agent, desired: Desired) -> Result<(), FleetError> {
         let spec = agent.spec();
         if spec.deployment.desired == desired {
             return Ok(());
@@ -468,20 +532,45 @@ impl Fleet {
         Ok(())
     }
 
-    fn add_tenant(&self, record: TenantRecord) {
-        let id = record.id.clone();
-        let budgets = TenantBudgets::new(&self.parts().tenant_limits);
-        let caller = Caller::born(id.clone(), AgentId::operator(), String::new(), self.next_incarnation());
-        let operator = policy::operator(caller, &budgets);
-        let tenant = Tenant {
-            record,
-            budgets,
-            operator,
-            agents: RwLock::default(),
-            policies: RwLock::default(),
-            deploying: tokio::sync::Mutex::default(),
-        };
-        self.0.tenants.write().insert(id, Arc::new(tenant));
+    fn add_tenant(&self, record: TenantRecord, control: TenantControl) -> Result<(), FleetError> {
+        let limits = control.overrides.checked_over(&self.parts().tenant_limits)?;
+        let budgets = TenantBudgets::new(&limits);
+        let hold = TenantHold::new(record.id.clone(), control);
+        let caller = Caller::born(record.id.clone(), AgentId::operator(), String::new(), self.next_incarnation());
+        let operator = policy::operator(caller, &budgets, hold.switch().clone());
+        let (agents, policies, deploying) = (RwLock::default(), RwLock::default(), tokio::sync::Mutex::default());
+        let tenant = Tenant { record, budgets, hold, operator, agents, policies, deploying };
+        apply_limits(&tenant, &limits);
+        self.0.tenants.write().insert(tenant.record.id.clone(), Arc::new(tenant));
+        Ok(())
+    }
+
+    fn agent_of(&self, tenant: &Tenant, spec: Arc<Spec>) -> Arc<Agent> {
+        let (tenant_id, agent) = (spec.deployment.tenant.clone(), spec.deployment.agent.clone());
+        let hold = AgentHold::new(agent.clone(), tenant.hold.clone());
+        Agent::new(spec, hold, CrashLoop::new(tenant_id, agent, self.0.crash_loops.0.clone()))
+    }
+
+    pub(crate) fn alarms(&self) -> &tokio::sync::Mutex<mpsc::Receiver<Alarm>> {
+        &self.0.crash_loops.1
+    }
+
+    pub(crate) fn all_tenants(&self) -> Vec<Arc<Tenant>> {
+        self.0.tenants.read().values().cloned().collect()
+    }
+
+    pub(crate) fn forget_tenant(&self, id: &TenantId) {
+        self.0.tenants.write().remove(id);
+    }
+
+    /// Said again once the tenant's turn is held: it may have been deleted while somebody waited for it.
+    pub(crate) fn still_there(&self, tenant: &Tenant) -> Result<(), FleetError> {
+        let found = self.tenant(&tenant.record.id)?;
+        if std::ptr::eq(Arc::as_ptr(&found), tenant) {
+            Ok(())
+        } else {
+            Err(FleetError::NoTenant(found.record.id.clone()))
+        }
     }
 
     pub(crate) fn tenant(&self, id: &TenantId) -> Result<Arc<Tenant>, FleetError> {
@@ -495,8 +584,7 @@ impl Fleet {
     }
 
     fn all_agents(&self) -> Vec<Arc<Agent>> {
-        let tenants = self.0.tenants.read();
-        tenants.values().flat_map(|tenant| tenant.agents.read().values().cloned().collect::<Vec<_>>()).collect()
+        self.all_tenants().iter().flat_map(|tenant| tenant.all()).collect()
     }
 }
 
@@ -506,10 +594,19 @@ impl Tenant {
     }
 
     /// Said again once the agent's lock is held: it may have been deleted while somebody waited for it.
-    fn still_has(&self, agent: &Agent) -> Result<(), FleetError> {
+    pub(crate) fn still_has(&self, agent: &Agent) -> Result<(), FleetError> {
         let same = |found: &Arc<Agent>| std::ptr::eq(Arc::as_ptr(found), agent);
         let found = self.agents.read().get(&agent.id).is_some_and(same);
         if found { Ok(()) } else { Err(FleetError::NoAgent(agent.id.clone())) }
+    }
+
+    pub(crate) fn all(&self) -> Vec<Arc<Agent>> {
+        self.agents.read().values().cloned().collect()
+    }
+
+    /// What it may use, over these defaults.
+    pub(crate) fn limits_under(&self, defaults: &TenantLimits) -> TenantLimits {
+        self.hold.overrides().over(defaults)
     }
 
     fn add(&self, agent: Arc<Agent>) -> Arc<Agent> {

@@ -4,16 +4,22 @@
 
 mod agent;
 mod approval;
+mod control;
+mod crash_loop;
 mod fleet;
+mod hold;
 mod policy;
+mod quarantine;
 mod repository;
 mod runner;
 mod shards;
 mod source;
 mod start;
 mod status;
+mod tenants;
 
 pub use approval::Pending;
+pub use control::{AgentQuarantine, ControlRepository, Notice, Standing, TenantControl};
 pub use fleet::{Deploy, Fleet, FleetError, FleetParts};
 pub use policy::{PolicyInForce, ShadowPolicy};
 pub use repository::{
@@ -22,3 +28,4 @@ pub use repository::{
 pub use shards::{Runner, Shard, Shards, Work};
 pub use source::{RandomIds, SystemClock};
 pub use status::{AgentStatus, LastFailure, Phase, Step};
+pub use tenants::{Pressure, QuotaLine, TenantStatus};

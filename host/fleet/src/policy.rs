@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use host_component::{Manifest, PolicyDocument, PolicyError, STARTER_POLICY};
-use host_courier::{Counters, Party, Shadow, ShadowTally, WouldDeny};
+use host_courier::{Counters, Party, Shadow, ShadowTally, Switch, WouldDeny};
 use host_model::{AgentId, Caller, Grants, TenantId, Timestamp};
 use host_quota::TenantBudgets;
 
@@ -177,18 +177,19 @@ impl Tenant {
         let grants = policies.grants_of(&agent.id, manifest);
         let party = Party::new(caller, grants, self.budgets.requests.clone(), single_store, agent.counters.clone());
         party.set_shadow(policies.shadow_of(&agent.id));
-        let party = Arc::new(party);
+        let party = Arc::new(party.switched_by(agent.hold.switch()));
         agent.set_party(party.clone());
         party
     }
 }
 
 /// The operator may publish and send everywhere in a tenant, as itself; its acts are the host's own.
-pub(crate) fn operator(caller: Caller, budgets: &TenantBudgets) -> Arc<Party> {
+pub(crate) fn operator(caller: Caller, budgets: &TenantBudgets, switch: Arc<Switch>) -> Arc<Party> {
     let everything = ">".parse().expect("a pattern");
     let send = host_model::SendGrant::Any;
     let grants = Grants { publish: vec![everything], send, discover: true, ..Grants::default() };
-    Arc::new(Party::new(Arc::new(caller), grants, budgets.requests.clone(), false, Arc::<Counters>::default()))
+    let party = Party::new(Arc::new(caller), grants, budgets.requests.clone(), false, Arc::<Counters>::default());
+    Arc::new(party.switched_by(switch))
 }
 
 impl From<PolicyError> for FleetError {

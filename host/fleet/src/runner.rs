@@ -15,6 +15,7 @@ use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 
 use crate::LastFailure;
+use crate::crash_loop::CrashLoop;
 use crate::shards::{Runner, Work, panic_text};
 
 /// The first wait before a resident instance is started again, and the longest. It doubles in between.
@@ -38,6 +39,22 @@ impl Health {
     }
 }
 
+/// One instance that waits to be started again. Dropped with the call that waits for it, if the agent is cut off.
+struct BackingOff<'a>(&'a Health);
+
+impl<'a> BackingOff<'a> {
+    fn begin(health: &'a Health) -> Self {
+        health.backing_off.fetch_add(1, Ordering::Relaxed);
+        Self(health)
+    }
+}
+
+impl Drop for BackingOff<'_> {
+    fn drop(&mut self) {
+        self.0.backing_off.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 /// What both run modes need to handle a message.
 pub(crate) struct Desk {
     pub(crate) program: Arc<Program>,
@@ -45,11 +62,14 @@ pub(crate) struct Desk {
     pub(crate) courier: Courier,
     pub(crate) party: Arc<Party>,
     pub(crate) health: Arc<Health>,
+    pub(crate) crash_loop: Arc<CrashLoop>,
     pub(crate) clock: Arc<dyn Clock>,
     /// Told after each message, for who waits until the last is handled.
     pub(crate) idle: Notify,
     /// Set when the agent is stopped: nothing starts again.
     pub(crate) stopping: CancellationToken,
+    /// Set when the agent is cut off: what it runs ends.
+    pub(crate) cut: CancellationToken,
 }
 
 /// A message that somebody has begun to handle. However that ends, whoever asked is told: dropping it says that the host gave up.
@@ -100,6 +120,10 @@ fn host_failure(detail: &str) -> Handled {
 
 impl Desk {
     fn note(&self, accepted: &Accepted, outcome: &Outcome) {
+        match outcome {
+            Outcome::Trapped { cause, detail } => self.crash_loop.cut_off(self.clock.uptime_millis(), *cause, detail),
+            _ => self.crash_loop.succeeded(),
+        }
         let (cause, detail) = match outcome {
             Outcome::Done(_) => return,
             Outcome::Retry { reason, .. } | Outcome::Rejected { reason } => (None, reason),
@@ -187,7 +211,7 @@ impl Residents {
     ///
     /// Whoever used the instance waits for this: its turn, and its place in the mailbox's count, stay taken meanwhile.
     async fn replace(&self) {
-        self.desk.health.backing_off.fetch_add(1, Ordering::Relaxed);
+        let _counted = BackingOff::begin(&self.desk.health);
         while !self.desk.stopping.is_cancelled() {
             let failures = self.failures.fetch_add(1, Ordering::Relaxed);
             let wait = BACK_OFF_MIN.saturating_mul(1 << failures.min(16)).min(BACK_OFF_MAX);
@@ -200,10 +224,12 @@ impl Residents {
                     self.idle.lock().push(resident);
                     break;
                 }
-                Err(cut_off) => self.report("did not start again", &cut_off),
+                Err(cut_off) => {
+                    self.report("did not start again", &cut_off);
+                    self.desk.crash_loop.cut_off(self.desk.clock.uptime_millis(), cut_off.cause, &cut_off.detail);
+                }
             }
         }
-        self.desk.health.backing_off.fetch_sub(1, Ordering::Relaxed);
     }
 
     fn report(&self, what: &str, cut_off: &CutOff) {

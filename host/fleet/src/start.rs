@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use host_bus::{Interest, Subscribe, SubscriptionId};
 use host_component::{Capability, Component, Digest, Manifest, review};
-use host_courier::Mail;
+use host_courier::{Courier, Mail, Party};
 use host_engine::{Birth, Program, Resident};
 use host_gate::Accepted;
 use host_mailbox::{Address, Open, Push};
@@ -36,12 +36,20 @@ pub(crate) struct Running {
 pub(crate) struct MailboxAt {
     shard: Arc<Shard>,
     address: Address,
+    party: Arc<Party>,
 }
 
 impl MailboxAt {
     /// Messages that wait, and messages that are being handled.
     pub(crate) fn load(&self) -> (usize, u32) {
         self.shard.load(self.address)
+    }
+
+    /// Closes it, once or again. Calls under way are dropped at the shard's next turn, and what waited is counted as dropped.
+    pub(crate) fn empty(&self, courier: &Courier) {
+        for left in self.shard.close(self.address) {
+            courier.drop_waiting(&self.party, &left);
+        }
     }
 }
 
@@ -111,6 +119,7 @@ impl Fleet {
     ) -> Result<Running, FleetError> {
         let spec = tenant.capped(&agent.spec());
         let desk = self.desk(tenant, agent, &spec, checked);
+        agent.hold.takes_work()?;
         agent.reached(Phase::Starting, Step::Subscribe);
         self.parts().courier.join(desk.party.clone());
         let shard = self.shards().home(&agent.tenant).clone();
@@ -118,7 +127,7 @@ impl Fleet {
             Ok(residents) => residents,
             Err(error) => {
                 self.parts().courier.leave(&desk.party.caller);
-                return Err(error);
+                return Err(agent.hold.takes_work().err().unwrap_or(error));
             }
         };
         let mailbox = open_mailbox(shard, &desk, &spec, residents.clone());
@@ -164,25 +173,35 @@ impl Fleet {
     /// Drains, unregisters, closes. What still waits after five seconds is counted as dropped.
     pub(crate) async fn take_down(&self, agent: &Arc<Agent>, running: Running) {
         agent.reached(Phase::Stopping, Step::Ready);
-        let Running { desk, residents, mailbox, subscriptions } = running;
-        for subscription in subscriptions {
-            self.parts().bus.unsubscribe(&agent.tenant, subscription);
-        }
-        drain(&desk, &mailbox).await;
+        self.unsubscribe(agent, &running);
+        let Running { desk, residents, mailbox, .. } = &running;
+        drain(desk, mailbox).await;
         desk.stopping.cancel();
-        if let Some(residents) = residents {
-            on_shard(&mailbox.shard, &desk, async move { residents.stop().await }).await;
+        if let Some(residents) = residents.clone() {
+            on_shard(&mailbox.shard, desk, async move { residents.stop().await }).await;
         }
+        self.clear_away(agent, running).await;
+    }
+
+    /// Closes without a word to the agent: what it still runs is dropped.
+    pub(crate) async fn clear_away(&self, agent: &Arc<Agent>, running: Running) {
+        self.unsubscribe(agent, &running);
+        let Running { desk, mailbox, .. } = running;
+        desk.stopping.cancel();
         self.parts().registry.unregister(&agent.tenant, &agent.id);
         if let Err(error) = self.parts().cards.delete(&agent.tenant, &agent.id).await {
             tracing::warn!(tenant = %agent.tenant, agent = %agent.id, %error, "its card stays in the store until it starts again");
         }
-        for left in mailbox.shard.close(mailbox.address) {
-            self.parts().courier.drop_waiting(&desk.party, &left);
-        }
+        mailbox.empty(&self.parts().courier);
         agent.set_mailbox(None);
         self.parts().courier.leave(&desk.party.caller);
         agent.reached(Phase::Stopped, Step::None);
+    }
+
+    fn unsubscribe(&self, agent: &Agent, running: &Running) {
+        for subscription in &running.subscriptions {
+            self.parts().bus.unsubscribe(&agent.tenant, *subscription);
+        }
     }
 
     fn desk(&self, tenant: &Tenant, agent: &Agent, spec: &Spec, Checked(program): Checked) -> Arc<Desk> {
@@ -208,6 +227,8 @@ impl Fleet {
             courier: courier.clone(),
             party,
             health: agent.health.clone(),
+            crash_loop: agent.crash_loop.clone(),
+            cut: agent.hold.cut(),
             clock: clock.clone(),
             idle: Notify::new(),
             stopping: CancellationToken::new(),
@@ -263,7 +284,7 @@ fn open_mailbox(shard: Arc<Shard>, desk: &Arc<Desk>, spec: &Spec, residents: Opt
         in_flight_max: concurrency(spec),
     };
     let address = shard.open(open, runner);
-    MailboxAt { shard, address }
+    MailboxAt { shard, address, party: desk.party.clone() }
 }
 
 async fn start_residents(shard: &Shard, desk: &Arc<Desk>, replicas: u32) -> Result<Residents, FleetError> {
@@ -279,16 +300,23 @@ async fn start_residents(shard: &Shard, desk: &Arc<Desk>, replicas: u32) -> Resu
     started.map(|started| Residents::new(desk.clone(), started)).map_err(FleetError::DidNotStart)
 }
 
-/// Runs guest work in its tenant's turn and waits for it. `None` if the host panicked.
+/// Runs guest work in its tenant's turn and waits for it. `None` if the agent was cut off, or the host panicked.
 async fn on_shard<T: Send + 'static>(
     shard: &Shard,
     desk: &Desk,
     work: impl Future<Output = T> + Send + 'static,
 ) -> Option<T> {
     let (sender, result) = oneshot::channel();
+    let cut = desk.cut.clone();
     let work: Work = Box::pin(async move {
+        // Biased: once it is cut off, not one more instruction of the guest runs.
+        let done = tokio::select! {
+            biased;
+            () = cut.cancelled() => return,
+            done = work => done,
+        };
         // Nobody waits any more if the request that asked for it was dropped; the work is done all the same.
-        let _ = sender.send(work.await);
+        let _ = sender.send(done);
     });
     shard.spawn(desk.party.caller.tenant(), work);
     result.await.ok()

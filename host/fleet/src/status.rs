@@ -6,7 +6,7 @@ use std::sync::Arc;
 use host_courier::CountersView;
 use host_model::{AgentId, Grants, Limits, MessageId, RunMode, TenantId, Timestamp, TopicPattern, TrapCause};
 
-use crate::{Desired, Pending};
+use crate::{Desired, Pending, Standing};
 
 /// The steps of a start, in the seeds' order.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -114,6 +114,8 @@ pub struct AgentStatus {
     pub replicas: u32,
     /// Whether it should be up.
     pub desired: Desired,
+    /// Whether it, or its tenant, is held back.
+    pub standing: Standing,
     /// What it is doing.
     pub phase: Phase,
     /// The step its last start reached.

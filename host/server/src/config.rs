@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, ensure};
 use host_engine::Pool;
+use host_quota::TenantLimits;
 use serde::{Deserialize, Serialize};
 
 macro_rules! section {
@@ -91,12 +92,34 @@ section! {
 }
 
 section! {
-    /// Limits on each tenant.
+    /// Limits on each tenant, unless another was set for it with `tenant quota set`.
     Tenant {
         /// MiB of linear memory of all its instances together, 1 to 1048576.
         memory_mib_max: u32 = 512,
-        /// Requests that await their answer, 1 to 65536.
+        /// Instances alive at once, 1 to 100000.
+        instances_max: u32 = 256,
+        /// Requests that await their answer, 1 to 1048576.
         requests_max: u32 = 1_024,
+        /// Messages its agents may send in a second, 1 to 100000000.
+        messages_per_second_max: u32 = 50_000,
+        /// Messages its agents may send in a day (UTC), 1 to 1125899906842624.
+        messages_per_day_max: u64 = 1_000_000_000,
+        /// KiB its agents may log in a second, 1 to 4194304.
+        log_kib_per_second_max: u32 = 1_024,
+        /// MiB of its agents' files, 1 to 1073741824.
+        storage_mib_max: u32 = 256,
+        /// Its agents' files and directories, 1 to 100000000.
+        storage_files_max: u32 = 10_000,
+        /// MiB of its agents' keys and values, 1 to 1048576.
+        state_mib_max: u32 = 64,
+        /// Its agents' keys, 1 to 100000000.
+        state_keys_max: u32 = 100_000,
+        /// HTTP requests under way at once, 1 to 10000.
+        http_requests_max: u32 = 32,
+        /// Its share of a busy host, against the other tenants' shares, 1 to 10000.
+        weight: u32 = 100,
+        /// Threads its messages may be handled on at once, 1 to 1024.
+        parallelism: u32 = 1,
     }
 }
 
@@ -138,8 +161,7 @@ impl Config {
         within("message.payload_bytes_max", self.message.payload_bytes_max, 1, 16 << 20)?;
         within("message.headers_max", self.message.headers_max.into(), 1, 1_024)?;
         within("message.hop_max", self.message.hop_max.into(), 1, 1_024)?;
-        within("tenant.memory_mib_max", self.tenant.memory_mib_max, 1, 1 << 20)?;
-        within("tenant.requests_max", self.tenant.requests_max, 1, 65_536)?;
+        self.tenant.limits().checked().map_err(|bad| anyhow::anyhow!("tenant.{bad}"))?;
         self.log
             .level
             .parse::<tracing_subscriber::EnvFilter>()
@@ -164,6 +186,28 @@ impl Config {
             }
         }
         Ok(lines.join("\n") + "\n")
+    }
+}
+
+impl Tenant {
+    /// In bytes and counts, as the rest of the house knows them.
+    pub(crate) fn limits(&self) -> TenantLimits {
+        let mib = |mib: u32| u64::from(mib) << 20;
+        TenantLimits {
+            memory_bytes_max: mib(self.memory_mib_max),
+            instances_max: self.instances_max.into(),
+            requests_max: self.requests_max.into(),
+            messages_per_second_max: self.messages_per_second_max.into(),
+            messages_per_day_max: self.messages_per_day_max,
+            log_bytes_per_second_max: u64::from(self.log_kib_per_second_max) << 10,
+            storage_bytes_max: mib(self.storage_mib_max),
+            storage_files_max: self.storage_files_max.into(),
+            state_bytes_max: mib(self.state_mib_max),
+            state_keys_max: self.state_keys_max.into(),
+            http_requests_max: self.http_requests_max.into(),
+            weight: self.weight.into(),
+            parallelism: self.parallelism.into(),
+        }
     }
 }
 
@@ -201,10 +245,19 @@ mod tests {
         check("[engine]\ninstances_max = 0", Some("engine.instances_max is 0: it must lie between 1 and 20000"));
         check("[engine]\npool = 'slow'", Some("unknown variant `slow`"));
         check("[message]\nhop_max = 0", Some("message.hop_max is 0"));
-        check("[tenant]\nmemory_mib_max = 0", Some("tenant.memory_mib_max is 0"));
+        check("[tenant]\nmemory_mib_max = 0", Some("tenant.memory_bytes_max is 0: it must lie between"));
+        check("[tenant]\nweight = 0", Some("tenant.weight is 0: it must lie between 1 and 10000"));
+        check("[tenant]\nweight = 10000", None);
+        check("[tenant]\nweight = 10001", Some("tenant.weight is 10001"));
+        check("[tenant]\nmessages_per_day_max = 0", Some("tenant.messages_per_day_max is 0"));
         check("[log]\nlevel = 'a=b=c'", Some("log.level"));
         check("listen = 'here'", Some("invalid socket address"));
         check("bus = 'nats://127.0.0.1'", Some("unknown variant"));
+    }
+
+    #[test]
+    fn the_defaults_of_a_tenant_are_those_of_the_house() {
+        assert_eq!(Config::default().tenant.limits(), TenantLimits::default());
     }
 
     #[test]

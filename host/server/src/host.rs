@@ -15,7 +15,6 @@ use host_engine::{CompilerSettings, Engine, EngineSettings};
 use host_fleet::{Fleet, FleetParts, RandomIds, Shards, SystemClock};
 use host_gate::{Gate, MessageLimits};
 use host_model::Clock;
-use host_quota::TenantLimits;
 use host_registry::Registry;
 use host_store::{ComponentFiles, DataDir, Sqlite};
 use tokio::net::TcpListener;
@@ -55,10 +54,12 @@ pub(crate) async fn run(args: HostArgs) -> anyhow::Result<()> {
     say(&format!("listening on http://{address} (api)\n"))?;
     let fleet = app.fleet().clone();
     let starting = async {
-        fleet.start_desired().await;
-        app.set_ready();
-        tracing::info!("ready");
-        std::future::pending::<()>().await;
+        let ready = async {
+            fleet.start_desired().await;
+            app.set_ready();
+            tracing::info!("ready");
+        };
+        tokio::join!(ready, fleet.end_crash_loops());
     };
     tokio::select! {
         served = &mut serving => served.context("the API ended")?,
@@ -92,6 +93,7 @@ async fn wire(config: &Config, data: &DataDir, sqlite: Arc<Sqlite>, listening: &
     });
     let parts = FleetParts {
         repository: sqlite.clone(),
+        controls: sqlite.clone(),
         components: Arc::new(ComponentFiles::open(data)?),
         cards: sqlite,
         engine,
@@ -99,7 +101,7 @@ async fn wire(config: &Config, data: &DataDir, sqlite: Arc<Sqlite>, listening: &
         courier: courier.clone(),
         registry: registry.clone(),
         clock,
-        tenant_limits: tenant_limits(config),
+        tenant_limits: config.tenant.limits(),
         base_url,
     };
     let shards =
@@ -124,15 +126,6 @@ fn message_limits(config: &Config) -> MessageLimits {
         payload_bytes_max: message.payload_bytes_max as usize,
         headers_max: message.headers_max.into(),
         hop_max: message.hop_max,
-    }
-}
-
-fn tenant_limits(config: &Config) -> TenantLimits {
-    let tenant = &config.tenant;
-    TenantLimits {
-        memory_bytes_max: u64::from(tenant.memory_mib_max) << 20,
-        requests_max: tenant.requests_max.into(),
-        ..TenantLimits::default()
     }
 }
 

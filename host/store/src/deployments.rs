@@ -169,7 +169,7 @@ fn desired_in(fields: &Fields<'_>) -> Result<Desired, StoreError> {
     }
 }
 
-fn known_tenant(saved: Result<SqliteQueryResult, sqlx::Error>, tenant: &TenantId) -> Result<(), StoreError> {
+pub(crate) fn known_tenant(saved: Result<SqliteQueryResult, sqlx::Error>, tenant: &TenantId) -> Result<(), StoreError> {
     match saved {
         Err(sqlx::Error::Database(cause)) if cause.is_foreign_key_violation() => {
             Err(StoreError::NoTenant { tenant: tenant.clone() })
@@ -178,7 +178,7 @@ fn known_tenant(saved: Result<SqliteQueryResult, sqlx::Error>, tenant: &TenantId
     }
 }
 
-fn refused(act: &'static str) -> impl Fn(StoreError) -> RepositoryError {
+pub(crate) fn refused(act: &'static str) -> impl Fn(StoreError) -> RepositoryError {
     move |cause| match &cause {
         StoreError::Database(sqlx::Error::Database(database)) if is_taken(database.as_ref()) => RepositoryError::Taken,
         _ => RepositoryError::Store { act, source: Cause::from(cause) },

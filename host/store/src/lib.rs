@@ -6,6 +6,7 @@
 
 mod cards;
 mod components;
+mod control;
 mod data_dir;
 mod deployments;
 mod error;

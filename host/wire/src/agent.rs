@@ -184,6 +184,10 @@ words! {
         BackingOff = "backing-off",
         /// It could not be started.
         Failed = "failed",
+        /// Its tenant is suspended.
+        Suspended = "suspended",
+        /// It, or its tenant, was cut off.
+        Quarantined = "quarantined",
     }
 }
 

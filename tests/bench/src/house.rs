@@ -213,6 +213,7 @@ async fn parts(data: &Path, artefacts: &Path, hop_max: u16) -> anyhow::Result<Fl
     });
     Ok(FleetParts {
         repository: sqlite.clone(),
+        controls: sqlite.clone(),
         components: Arc::new(ComponentFiles::open(&data)?),
         cards: sqlite,
         engine: Arc::new(engine(artefacts)?),

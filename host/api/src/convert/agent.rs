@@ -1,7 +1,7 @@
 //! Agents, as operators see them.
 
 use host_app::AgentStatus;
-use host_fleet::{Desired, LastFailure, Phase, Step};
+use host_fleet::{Desired, LastFailure, Notice, Phase, Standing, Step};
 use host_model::{Limits, RunMode};
 use host_wire::{Agent, AgentCounters, AgentLimits, AgentState, StartStep};
 
@@ -9,6 +9,7 @@ use super::pending_of;
 
 /// An agent as clients see it.
 pub(crate) fn agent_of(status: AgentStatus) -> Agent {
+    let reason = reason_of(&status);
     Agent {
         state: state_of(&status),
         counters: counters_of(&status),
@@ -23,8 +24,8 @@ pub(crate) fn agent_of(status: AgentStatus) -> Agent {
         replicas: status.replicas,
         desired: desired_of(status.desired),
         step: step_of(status.step),
-        reason: status.reason,
         pending: status.pending.as_deref().map(pending_of),
+        reason,
         peers: status.peers as u64,
         subscriptions: status.subscriptions.iter().map(ToString::to_string).collect(),
         deployed_at: status.deployed.to_string(),
@@ -33,8 +34,24 @@ pub(crate) fn agent_of(status: AgentStatus) -> Agent {
     }
 }
 
-/// An agent whose instances all wait to be started again is not ready, though its queue is open.
+/// Why it is held back, before why it did not start.
+fn reason_of(status: &AgentStatus) -> Option<String> {
+    match &status.standing {
+        Standing::Active => status.reason.clone(),
+        Standing::Suspended(Notice { reason, since }) | Standing::Quarantined(Notice { reason, since }) => {
+            Some(format!("{reason} (since {since})"))
+        }
+    }
+}
+
+/// Who is held back is not otherwise anything. An agent whose instances all wait to be started again is not ready, though its
+/// queue is open.
 fn state_of(status: &AgentStatus) -> AgentState {
+    match &status.standing {
+        Standing::Suspended(_) if status.phase == Phase::Stopped => return AgentState::Suspended,
+        Standing::Quarantined(_) => return AgentState::Quarantined,
+        Standing::Suspended(_) | Standing::Active => {}
+    }
     match status.phase {
         Phase::Stopped => AgentState::Stopped,
         Phase::Starting => AgentState::Starting,

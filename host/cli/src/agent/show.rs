@@ -22,6 +22,13 @@ pub(super) async fn one(session: &Session<'_>, id: &AgentId) -> Result<(), CliEr
     session.connection.output.document(&agent, details)
 }
 
+/// One line: whether it is held back, and why.
+pub(super) fn held(agent: &Agent) -> String {
+    let Agent { tenant_id, agent_id, state, .. } = agent;
+    let why = agent.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
+    format!("{tenant_id}/{agent_id} is {state}{why}")
+}
+
 /// Two lines: what was deployed, and which steps its start took.
 pub(super) fn progress(agent: &Agent) -> String {
     let Agent { tenant_id, agent_id, version, revision, state, .. } = agent;

@@ -1,0 +1,127 @@
+//! Quarantine: everything of an agent, or of a tenant, ends at once, and nothing of it begins until an operator says so.
+//!
+//! The order makes it whole: kept first, so that it survives the host; then one switch, so that nothing new passes; then what
+//! runs is cut off and what waits is dropped. When the verb returns, no instruction of it runs and no message of it moves.
+
+use futures_util::future::join_all;
+use host_model::{AgentId, TenantId};
+use tokio::sync::oneshot;
+
+use crate::agent::Agent;
+use crate::crash_loop::Alarm;
+use crate::fleet::{Fleet, Tenant};
+use crate::{AgentQuarantine, AgentStatus, Desired, FleetError, Notice, Phase, Standing, Step, TenantStatus};
+
+impl Fleet {
+    /// Cuts an agent off, drops what waits for it, and refuses to start it until it is released. It is no error to quarantine an
+    /// agent again: the first reason stays.
+    pub async fn quarantine(
+        &self,
+        tenant: &TenantId,
+        agent: &AgentId,
+        reason: String,
+    ) -> Result<AgentStatus, FleetError> {
+        let (tenant, agent) = self.find(tenant, agent)?;
+        self.keep_quarantine(&tenant, &agent, self.notice(reason)).await?;
+        self.cut_off(&agent).await;
+        self.clear(&agent).await;
+        Ok(agent.status())
+    }
+
+    /// Ends an agent's quarantine and leaves it stopped: what it was quarantined for has not gone away by itself. Releasing one
+    /// that is in none is no error.
+    pub async fn release(&self, tenant: &TenantId, agent: &AgentId) -> Result<AgentStatus, FleetError> {
+        let (tenant, agent) = self.find(tenant, agent)?;
+        let _turn = tenant.hold.turn.lock().await;
+        if agent.hold.is_quarantined() {
+            let _running = agent.running.lock().await;
+            tenant.still_has(&agent)?;
+            self.want(&agent, Desired::Stopped).await?;
+            self.parts().controls.release(&agent.tenant, &agent.id).await?;
+            agent.crash_loop.succeeded();
+            agent.hold.release();
+            tracing::info!(tenant = %agent.tenant, agent = %agent.id, "released from quarantine");
+        }
+        Ok(agent.status())
+    }
+
+    /// Cuts all agents of a tenant off at once, and refuses everything for it until it is resumed.
+    pub async fn quarantine_tenant(&self, id: &TenantId, reason: String) -> Result<TenantStatus, FleetError> {
+        let tenant = self.tenant(id)?;
+        {
+            let _turn = tenant.hold.turn.lock().await;
+            self.decide(&tenant, Standing::Quarantined(self.notice(reason))).await?;
+        }
+        self.cut_off_all(&tenant).await;
+        Ok(self.status_of(&tenant))
+    }
+
+    /// Quarantines agents in a crash loop, as long as it is polled. A second call would find nothing to do.
+    pub async fn end_crash_loops(&self) {
+        let mut alarms = self.alarms().lock().await;
+        while let Some(Alarm { tenant, agent, reason }) = alarms.recv().await {
+            if self.status(&tenant, &agent).is_ok_and(|status| status.standing != Standing::Active) {
+                continue;
+            }
+            tracing::error!(%tenant, %agent, reason, "quarantined");
+            if let Err(error) = self.quarantine(&tenant, &agent, reason).await {
+                // The agent's next failure raises the alarm again.
+                tracing::error!(%tenant, %agent, %error, "a crash loop could not be ended");
+            }
+        }
+    }
+
+    /// Ends everything of a tenant whose switch is off, deployments that are under way included.
+    pub(crate) async fn cut_off_all(&self, tenant: &Tenant) {
+        let agents = tenant.all();
+        join_all(agents.iter().map(|agent| self.cut_off(agent))).await;
+        // A deployment under way is refused now, and what it brought up before that is among the agents.
+        drop(tenant.deploying.lock().await);
+        let agents = tenant.all();
+        join_all(agents.iter().map(|agent| self.clear(agent))).await;
+    }
+
+    async fn keep_quarantine(&self, tenant: &Tenant, agent: &Agent, notice: Notice) -> Result<(), FleetError> {
+        let _turn = tenant.hold.turn.lock().await;
+        let quarantine =
+            AgentQuarantine { tenant: agent.tenant.clone(), agent: agent.id.clone(), notice: notice.clone() };
+        if !self.parts().controls.quarantine(&quarantine).await? {
+            return Err(FleetError::NoAgent(quarantine.agent));
+        }
+        agent.hold.quarantine(notice);
+        Ok(())
+    }
+
+    /// Ends what an agent runs and drops what waits for it, whoever is starting or stopping it meanwhile.
+    async fn cut_off(&self, agent: &Agent) {
+        agent.hold.cut_off();
+        if let Some(mailbox) = agent.mailbox() {
+            mailbox.empty(&self.parts().courier);
+        }
+        self.let_pass(&agent.tenant).await;
+    }
+
+    /// Returns when the tenant's shard has come to its end of what was closed or cut off before: a guest that was running has
+    /// given its thread back, and was dropped.
+    async fn let_pass(&self, tenant: &TenantId) {
+        let (passed, told) = oneshot::channel();
+        self.shards().home(tenant).spawn(
+            tenant,
+            Box::pin(async move {
+                // Somebody is waiting: the sender lives until it was told.
+                let _ = passed.send(());
+            }),
+        );
+        // Without an answer the shard has ended, and with it all guests.
+        let _ = told.await;
+    }
+
+    /// Takes away what is left of a start whose work was cut off.
+    async fn clear(&self, agent: &std::sync::Arc<Agent>) {
+        let mut running = agent.running.lock().await;
+        if let Some(running) = running.take() {
+            self.clear_away(agent, running).await;
+        }
+        agent.reached(Phase::Stopped, Step::None);
+    }
+}
