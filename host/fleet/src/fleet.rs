@@ -9,6 +9,7 @@ use host_bus::Bus;
 use host_component::{ComponentError, Digest, Manifest, ManifestError, Objection};
 use host_courier::{Counters, Courier, Party};
 use host_engine::{CutOff, Engine, EngineError};
+use host_ledger::Recorded;
 use host_model::{AgentId, Caller, Clock, Grants, Incarnation, SendGrant, TenantId};
 use host_quota::{TenantBudgets, TenantLimits};
 use host_registry::{CardRepository, CardStoreError, Registry};
@@ -117,6 +118,8 @@ pub struct Deploy {
 }
 
 /// All tenants and their agents on this host. Cheap to clone.
+///
+/// Verbs that change something take a [`Recorded`]: without a record in the audit they do not compile.
 #[derive(Clone)]
 pub struct Fleet(Arc<Inner>);
 
@@ -158,11 +161,11 @@ impl Fleet {
     }
 
     /// Starts every agent that should be up. One that does not start stays failed and holds up nobody.
-    pub async fn start_desired(&self) {
+    pub async fn start_desired(&self, recorded: &Recorded) {
         for agent in self.all_agents() {
             if agent.spec().deployment.desired == Desired::Running {
                 // It is in the log and in the agent's status already.
-                let _ = self.start(&agent.tenant, &agent.id).await;
+                let _ = self.start(recorded, &agent.tenant, &agent.id).await;
             }
         }
     }
@@ -181,7 +184,12 @@ impl Fleet {
     }
 
     /// Creates a tenant.
-    pub async fn create_tenant(&self, id: TenantId, name: String) -> Result<TenantRecord, FleetError> {
+    pub async fn create_tenant(
+        &self,
+        _recorded: &Recorded,
+        id: TenantId,
+        name: String,
+    ) -> Result<TenantRecord, FleetError> {
         let record = TenantRecord { id: id.clone(), name, created: self.parts().clock.now() };
         match self.parts().repository.create_tenant(&record).await {
             Err(RepositoryError::Taken) => Err(FleetError::Taken(id.to_string())),
@@ -202,7 +210,12 @@ impl Fleet {
     ///
     /// Everything is checked before anything changes. A new agent that does not start leaves nothing; a new revision that does not
     /// is given up, and the one before it serves again.
-    pub async fn deploy(&self, tenant: &TenantId, deploy: Deploy) -> Result<AgentStatus, FleetError> {
+    pub async fn deploy(
+        &self,
+        _recorded: &Recorded,
+        tenant: &TenantId,
+        deploy: Deploy,
+    ) -> Result<AgentStatus, FleetError> {
         let tenant = self.tenant(tenant)?;
         let manifest = Manifest::parse(&deploy.manifest)?;
         let checked = self.check(deploy.digest, &manifest, |_| ()).await?;
@@ -227,7 +240,12 @@ impl Fleet {
     }
 
     /// Starts a deployed agent; starting one that runs is no error.
-    pub async fn start(&self, tenant: &TenantId, agent: &AgentId) -> Result<AgentStatus, FleetError> {
+    pub async fn start(
+        &self,
+        _recorded: &Recorded,
+        tenant: &TenantId,
+        agent: &AgentId,
+    ) -> Result<AgentStatus, FleetError> {
         let (tenant, agent) = self.find(tenant, agent)?;
         let mut running = agent.running.lock().await;
         tenant.still_has(&agent)?;
@@ -240,7 +258,12 @@ impl Fleet {
     }
 
     /// Stops a running agent; stopping one that does not run is no error.
-    pub async fn stop(&self, tenant: &TenantId, agent: &AgentId) -> Result<AgentStatus, FleetError> {
+    pub async fn stop(
+        &self,
+        _recorded: &Recorded,
+        tenant: &TenantId,
+        agent: &AgentId,
+    ) -> Result<AgentStatus, FleetError> {
         let (tenant, agent) = self.find(tenant, agent)?;
         let mut running = agent.running.lock().await;
         tenant.still_has(&agent)?;
@@ -254,7 +277,12 @@ impl Fleet {
     }
 
     /// Stops and starts an agent.
-    pub async fn restart(&self, tenant: &TenantId, agent: &AgentId) -> Result<AgentStatus, FleetError> {
+    pub async fn restart(
+        &self,
+        _recorded: &Recorded,
+        tenant: &TenantId,
+        agent: &AgentId,
+    ) -> Result<AgentStatus, FleetError> {
         let (tenant, agent) = self.find(tenant, agent)?;
         let mut running = agent.running.lock().await;
         tenant.still_has(&agent)?;
@@ -268,7 +296,7 @@ impl Fleet {
     }
 
     /// Stops an agent and deletes it. Its id is never given again.
-    pub async fn delete(&self, tenant: &TenantId, agent: &AgentId) -> Result<(), FleetError> {
+    pub async fn delete(&self, _recorded: &Recorded, tenant: &TenantId, agent: &AgentId) -> Result<(), FleetError> {
         let (tenant, agent) = self.find(tenant, agent)?;
         let mut running = agent.running.lock().await;
         tenant.still_has(&agent)?;
@@ -283,6 +311,7 @@ impl Fleet {
     /// Passes an operator's order to a resident agent: `data` and the answer are JSON.
     pub async fn command(
         &self,
+        _recorded: &Recorded,
         tenant: &TenantId,
         agent: &AgentId,
         name: String,
