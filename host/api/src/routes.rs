@@ -1,9 +1,11 @@
 //! The handlers, by noun.
 
 pub(crate) mod agents;
+pub(crate) mod audit;
 pub(crate) mod components;
 pub(crate) mod logs;
 pub(crate) mod messages;
 pub(crate) mod registry;
 pub(crate) mod tenants;
 pub(crate) mod topics;
+pub(crate) mod usage;

@@ -43,7 +43,10 @@ pub(crate) fn audit_key(data: &DataDir) -> anyhow::Result<SealKey> {
     }
     let key = fs::read(&path).with_context(|| unreadable(&path))?;
     let key = key.try_into().map_err(|_| {
-        anyhow::anyhow!("{} does not hold 32 bytes: restore it, or delete it and have the audit sealed anew", path.display())
+        anyhow::anyhow!(
+            "{} does not hold 32 bytes: restore it, or delete it and have the audit sealed anew",
+            path.display()
+        )
     })?;
     Ok(SealKey(key))
 }

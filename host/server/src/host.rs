@@ -99,7 +99,10 @@ async fn meter(app: &App) {
 
 async fn settle(app: &App) {
     if let Err(error) = app.settle_usage().await {
-        tracing::error!(error = format!("{:#}", anyhow::Error::new(error)), "usage cannot be written; it is tried again");
+        tracing::error!(
+            error = format!("{:#}", anyhow::Error::new(error)),
+            "usage cannot be written; it is tried again"
+        );
     }
 }
 

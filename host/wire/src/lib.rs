@@ -4,6 +4,7 @@
 //! know; answers tolerate them, so that an older CLI reads a newer host.
 
 mod agent;
+mod audit;
 mod command;
 mod health;
 mod log;
@@ -12,8 +13,10 @@ mod page;
 mod problem;
 mod since;
 mod tenant;
+mod usage;
 
 pub use agent::{Agent, AgentCounters, AgentLimits, AgentState, DeployAgent, Desired, LastFailure, RunMode, StartStep};
+pub use audit::{AuditBreak, AuditCheck, AuditDecision, AuditRecord, AuditSummary};
 pub use command::{Command, CommandResult};
 pub use health::{Check, Health, Readiness};
 pub use log::{LogField, LogLevel, LogRecord, LogSource, NotAWord};
@@ -22,3 +25,4 @@ pub use page::{LIMIT_DEFAULT, LIMIT_MAX, Page};
 pub use problem::Problem;
 pub use since::{BadSince, Since};
 pub use tenant::{CreateTenant, StoredComponent, Tenant};
+pub use usage::Usage;

@@ -12,10 +12,11 @@ use host_courier::{Courier, CourierParts, LogBook, Party};
 use host_engine::{CompilerSettings, Engine, EngineSettings, Program};
 use host_fleet::{Deploy, Fleet, FleetParts, RandomIds, Shards, SystemClock};
 use host_gate::{Gate, MessageLimits};
+use host_ledger::{Act, Ledger, SealKey};
 use host_model::{AgentId, Clock, Draft, TenantId};
 use host_quota::TenantLimits;
 use host_registry::Registry;
-use host_store::{ComponentFiles, DataDir, Sqlite};
+use host_store::{AuditFiles, ComponentFiles, DataDir, Sqlite};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
@@ -37,6 +38,7 @@ const LOOK: Duration = Duration::from_micros(50);
 /// A running host without its API.
 pub(crate) struct House {
     pub(crate) fleet: Fleet,
+    ledger: Ledger,
     /// On each shard a tenant for each mode: in one tenant, one chain would set off the other.
     tenants: Vec<[TenantId; 2]>,
     digest: Digest,
@@ -77,6 +79,16 @@ impl House {
             anyhow::Ok((fleet, ledger))
         })?;
         Ok(Self { fleet, ledger, tenants, digest, component, runtime, hop_max, _data: data })
+    }
+
+    /// Creates a tenant beside those of the shards.
+    pub(crate) fn create_tenant(&self, tenant: &TenantId) -> anyhow::Result<()> {
+        self.runtime.block_on(async {
+            let recorded = self.ledger.record(Act::host("tenant.create")).await?;
+            self.fleet.create_tenant(&recorded, tenant.clone(), String::new()).await?;
+            recorded.done();
+            Ok(())
+        })
     }
 
     /// Deploys an echo, running and ready.
