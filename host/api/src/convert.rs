@@ -1,6 +1,7 @@
 //! Between what the house knows and what JSON says.
 
 mod agent;
+mod audit;
 mod content;
 mod log;
 mod message;
@@ -8,6 +9,7 @@ mod policy;
 mod tenant;
 
 pub(crate) use agent::agent_of;
+pub(crate) use audit::{audit_record_of, check_of, decision_of, usage_of};
 pub(crate) use content::{draft_of, wait_of};
 pub(crate) use log::{level_of, record_of, source_of};
 pub(crate) use message::{message_of, receipt_of};

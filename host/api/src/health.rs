@@ -32,7 +32,12 @@ fn answer(readiness: &host_app::Readiness, closing: bool) -> (StatusCode, Json<R
     let detail = closing.then(|| "the host is closing".to_owned());
     checks.push(Check { name: "open".to_owned(), ok: !closing, detail });
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    let word = if ready { "ready" } else { "not-ready" };
+    let degraded = checks.iter().any(|check| check.name == "audit" && !check.ok);
+    let word = match (ready, degraded) {
+        (false, _) => "not-ready",
+        (true, true) => "degraded",
+        (true, false) => "ready",
+    };
     (status, Json(Readiness { status: word.to_owned(), checks }))
 }
 
@@ -49,6 +54,13 @@ mod tests {
         let (status, Json(said)) = answer(&host_app::Readiness { ready, checks: vec![agents] }, closing);
         assert_eq!((status.as_u16(), said.status.as_str()), expected);
         assert_eq!(said.checks.len(), 2);
+    }
+
+    #[test]
+    fn an_audit_that_cannot_be_written_degrades_the_host() {
+        let audit = host_app::Check { name: "audit", ok: false, detail: None };
+        let (status, Json(said)) = answer(&host_app::Readiness { ready: true, checks: vec![audit] }, false);
+        assert_eq!((status.as_u16(), said.status.as_str()), (200, "degraded"));
     }
 
     #[test]

@@ -20,6 +20,7 @@ use crate::router::{guarded, open};
         (name = "agents", description = "Deploy agents, watch them, steer them"),
         (name = "messages", description = "Talk to agents, and watch them talk"),
         (name = "registry", description = "A2A cards of running agents"),
+        (name = "audit", description = "What happened, who asked for it, and what it used"),
         (name = "health", description = "For whoever watches the host")
     ),
     components(schemas(host_wire::Problem, host_wire::Message, host_wire::LogRecord)),
@@ -97,6 +98,6 @@ mod tests {
                 assert!(operation["summary"].is_string(), "{method} {path}");
             }
         }
-        assert_eq!(operations, 36);
+        assert_eq!(operations, 39);
     }
 }

@@ -14,7 +14,9 @@ use crate::docs;
 use crate::extract::{COMPONENT_LEN_MAX, JSON_LEN_MAX};
 use crate::health;
 use crate::problem::ApiError;
-use crate::routes::{agents, components, logs, messages, policy, quarantine, quotas, registry, tenants, topics};
+use crate::routes::{
+    agents, audit, components, logs, messages, policy, quarantine, quotas, registry, tenants, topics, usage,
+};
 use crate::state::ApiState;
 
 /// The whole API over a state.
@@ -68,6 +70,9 @@ pub(crate) fn guarded() -> OpenApiRouter<ApiState> {
         .routes(routes!(registry::list_cards))
         .routes(routes!(registry::search_cards))
         .routes(routes!(registry::get_card))
+        .routes(routes!(audit::list_audit))
+        .routes(routes!(audit::verify_audit))
+        .routes(routes!(usage::list_usage))
         .layer(DefaultBodyLimit::max(JSON_LEN_MAX))
         .merge(components)
 }

@@ -1,6 +1,7 @@
 //! The handlers, by noun.
 
 pub(crate) mod agents;
+pub(crate) mod audit;
 pub(crate) mod components;
 pub(crate) mod logs;
 pub(crate) mod messages;
@@ -10,3 +11,4 @@ pub(crate) mod quotas;
 pub(crate) mod registry;
 pub(crate) mod tenants;
 pub(crate) mod topics;
+pub(crate) mod usage;

@@ -2,14 +2,19 @@
 
 use std::sync::Arc;
 
-use host_component::Digest;
+use host_component::{Digest, Manifest};
 use host_courier::{Courier, LogBook, LogQuery, LogRecord, LogStream};
 use host_fleet::{AgentStatus, Deploy, Fleet};
+use host_ledger::{Act, Ledger, UsageBook};
 use host_model::{AgentId, Card, CardQuery, TenantId};
 use host_registry::Registry;
+use serde_json::json;
 
 use crate::readiness::Standing;
 use crate::{AppError, Readiness};
+
+/// What of a command's name is kept in the audit, in bytes.
+const COMMAND_LEN_MAX: usize = 100;
 
 /// What the app works with.
 pub struct AppParts {
@@ -21,6 +26,10 @@ pub struct AppParts {
     pub registry: Arc<Registry>,
     /// Agents' logs.
     pub logs: Arc<LogBook>,
+    /// What happened.
+    pub ledger: Ledger,
+    /// What was used.
+    pub usage: Arc<UsageBook>,
 }
 
 /// All verbs. Cheap to clone.
@@ -45,7 +54,7 @@ impl App {
 
     /// Whether the host can serve.
     pub fn readiness(&self) -> Readiness {
-        self.0.standing.readiness(&self.0.parts.fleet)
+        self.0.standing.readiness(&self.0.parts.fleet, self.ledger())
     }
 
     /// Keeps a component under its digest, which must be the digest of its bytes.
@@ -60,7 +69,9 @@ impl App {
             Ok(bytes)
         });
         let bytes = read.await.map_err(|_| AppError::HostFailed)??;
-        Ok(self.fleet().parts().components.save(&stated, &bytes).await?)
+        let act = Act::operator("component.upload").on(&stated).detail(json!({ "bytes": bytes.len() }));
+        let fleet = self.fleet().clone();
+        self.controlled(act, move |_| async move { fleet.parts().components.save(&stated, &bytes).await }).await
     }
 
     /// Deploys an agent, or a new revision of it.
@@ -68,7 +79,8 @@ impl App {
     /// Runs to its end even if whoever asked goes away, so that nothing is left half done; so do the other verbs that change.
     pub async fn deploy(&self, tenant: &TenantId, deploy: Deploy) -> Result<AgentStatus, AppError> {
         let (fleet, tenant) = (self.fleet().clone(), tenant.clone());
-        let status = to_the_end(async move { fleet.deploy(&tenant, deploy).await }).await?;
+        let act = deploy_act(&fleet, &tenant, &deploy);
+        let status = self.controlled(act, move |r| async move { fleet.deploy(&r, &tenant, deploy).await }).await?;
         tracing::info!(tenant = %status.tenant, agent = %status.agent, revision = status.revision, digest = %status.digest, "deployed");
         Ok(status)
     }
@@ -85,26 +97,28 @@ impl App {
 
     /// Starts an agent.
     pub async fn start(&self, tenant: &TenantId, agent: &AgentId) -> Result<AgentStatus, AppError> {
-        let (fleet, tenant, agent) = self.of(tenant, agent);
-        to_the_end(async move { fleet.start(&tenant, &agent).await }).await
+        let (act, fleet, tenant, agent) = self.act("agent.start", tenant, agent);
+        self.controlled(act, move |r| async move { fleet.start(&r, &tenant, &agent).await }).await
     }
 
     /// Stops an agent: drains it, then takes it off the registry.
     pub async fn stop(&self, tenant: &TenantId, agent: &AgentId) -> Result<AgentStatus, AppError> {
-        let (fleet, tenant, agent) = self.of(tenant, agent);
-        to_the_end(async move { fleet.stop(&tenant, &agent).await }).await
+        let (act, fleet, tenant, agent) = self.act("agent.stop", tenant, agent);
+        self.controlled(act, move |r| async move { fleet.stop(&r, &tenant, &agent).await }).await
     }
 
     /// Stops and starts an agent.
     pub async fn restart(&self, tenant: &TenantId, agent: &AgentId) -> Result<AgentStatus, AppError> {
-        let (fleet, tenant, agent) = self.of(tenant, agent);
-        to_the_end(async move { fleet.restart(&tenant, &agent).await }).await
+        let (act, fleet, tenant, agent) = self.act("agent.restart", tenant, agent);
+        self.controlled(act, move |r| async move { fleet.restart(&r, &tenant, &agent).await }).await
     }
 
     /// Stops an agent and deletes it. Its id is never given again.
     pub async fn delete(&self, tenant: &TenantId, agent: &AgentId) -> Result<(), AppError> {
-        let (fleet, tenant_id, agent_id) = self.of(tenant, agent);
-        to_the_end(async move { fleet.delete(&tenant_id, &agent_id).await }).await?;
+        // What it used since the last line would go with it.
+        self.settle_usage().await?;
+        let (act, fleet, tenant_id, agent_id) = self.act("agent.delete", tenant, agent);
+        self.controlled(act, move |r| async move { fleet.delete(&r, &tenant_id, &agent_id).await }).await?;
         self.forget_logs(tenant, agent);
         tracing::info!(%tenant, %agent, "deleted");
         Ok(())
@@ -119,7 +133,10 @@ impl App {
         data: String,
     ) -> Result<String, AppError> {
         tracing::info!(%tenant, %agent, "command");
-        Ok(self.fleet().command(tenant, agent, name, data).await?)
+        let (act, fleet, tenant, agent) = self.act("agent.command", tenant, agent);
+        // Its name, and not its data: that may hold a secret.
+        let act = act.detail(json!({ "command": host_calls::inert(&name, COMMAND_LEN_MAX) }));
+        self.controlled(act, move |r| async move { fleet.command(&r, &tenant, &agent, name, data).await }).await
     }
 
     /// The last lines of an agent's log that match, oldest first.
@@ -159,22 +176,33 @@ impl App {
         self.0.parts.logs.forget(tenant, agent);
     }
 
-    pub(crate) fn of(&self, tenant: &TenantId, agent: &AgentId) -> (Fleet, TenantId, AgentId) {
-        (self.fleet().clone(), tenant.clone(), agent.clone())
+    pub(crate) fn ledger(&self) -> &Ledger {
+        &self.0.parts.ledger
+    }
+
+    pub(crate) fn usage(&self) -> &Arc<UsageBook> {
+        &self.0.parts.usage
+    }
+
+    /// An act on an agent, and what it takes to do it.
+    pub(crate) fn act(
+        &self,
+        action: &'static str,
+        tenant: &TenantId,
+        agent: &AgentId,
+    ) -> (Act, Fleet, TenantId, AgentId) {
+        let before = self.fleet().status(tenant, agent).ok().map(|status| status.phase.as_str());
+        let act = Act::operator(action).tenant(tenant).on(agent).detail(json!({ "before": before }));
+        (act, self.fleet().clone(), tenant.clone(), agent.clone())
     }
 }
 
-/// A verb that changes something is not dropped half way because its request was.
-pub(crate) async fn to_the_end<T: Send + 'static, E: Send + 'static>(
-    verb: impl Future<Output = Result<T, E>> + Send + 'static,
-) -> Result<T, AppError>
-where
-    AppError: From<E>,
-{
-    #[expect(clippy::disallowed_methods, reason = "awaited right here; only a dropped request detaches it")]
-    let verb = tokio::spawn(verb);
-    match verb.await {
-        Ok(result) => Ok(result?),
-        Err(_) => Err(AppError::HostFailed),
-    }
+/// A deployment, with what it replaces. A manifest that cannot be read names nobody.
+fn deploy_act(fleet: &Fleet, tenant: &TenantId, deploy: &Deploy) -> Act {
+    let agent = Manifest::parse(&deploy.manifest).ok().map(|manifest| manifest.agent.id);
+    let before = agent.as_ref().and_then(|agent| fleet.status(tenant, agent).ok());
+    let before = before.map(|before| json!({ "revision": before.revision, "digest": before.digest.to_string() }));
+    let target = agent.map_or_else(|| "unreadable manifest".to_owned(), |agent| agent.to_string());
+    let detail = json!({ "digest": deploy.digest.to_string(), "start": deploy.start, "before": before });
+    Act::operator("agent.deploy").tenant(tenant).on(&target).detail(detail)
 }

@@ -3,6 +3,7 @@
 use host_calls::Refusal;
 use host_component::{ComponentError, Digest};
 use host_fleet::{FleetError, RepositoryError};
+use host_ledger::LedgerError;
 
 /// What kind of problem it is, for the edges to turn into their own words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,6 +75,9 @@ pub enum AppError {
     /// The store failed.
     #[error(transparent)]
     Repository(#[from] RepositoryError),
+    /// The audit cannot be written, or read.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
     /// The host failed. Its log says more.
     #[error("the host failed; its log says more")]
     HostFailed,
@@ -93,7 +97,8 @@ impl AppError {
             Self::Fleet(error) => fleet_code(error),
             Self::Refused(refusal) => refusal.code(),
             Self::Repository(_) => "store",
-            Self::HostFailed => "internal",
+            Self::Ledger(LedgerError::Unwritable) => "audit-unavailable",
+            Self::Ledger(_) | Self::HostFailed => "internal",
         }
     }
 
@@ -109,7 +114,8 @@ impl AppError {
             | Self::Component(_) => Category::Invalid,
             Self::Fleet(error) => fleet_category(error),
             Self::Refused(refusal) => refusal_category(refusal),
-            Self::Repository(_) | Self::HostFailed => Category::Internal,
+            Self::Ledger(LedgerError::Unwritable) => Category::Busy,
+            Self::Ledger(_) | Self::Repository(_) | Self::HostFailed => Category::Internal,
         }
     }
 }

@@ -1,15 +1,18 @@
 //! Each verb once: what operators can do, whichever door they come through.
 //!
-//! The API uses nothing else. A verb finds its tenant, does its work through the fleet and the courier, and says in the host's log
-//! who did what to whom.
+//! The API uses nothing else. A verb finds its tenant, has the ledger record what is asked for, does its work through the fleet
+//! and the courier, and says how it ended.
 
 mod app;
+mod audit;
+mod control;
 mod error;
 mod messages;
 mod policy;
 mod quarantine;
 mod readiness;
 mod tenants;
+mod usage;
 
 pub use app::{App, AppParts};
 pub use error::{AppError, Category};
@@ -18,3 +21,4 @@ pub use readiness::{Check, Readiness};
 
 pub use host_courier::{LogQuery, LogRecord, LogStream, Seen, Watch};
 pub use host_fleet::{AgentStatus, Deploy, Pending, PolicyInForce, ShadowPolicy, TenantStatus};
+pub use host_ledger::{Break, Decision, Entry, Query, Reason, Record, Summary, Used};

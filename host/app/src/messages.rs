@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use host_calls::HostReply;
 use host_courier::Watch;
+use host_ledger::Act;
 use host_model::{AgentId, Draft, Envelope, Receipt, TenantId, TopicPattern};
 
 use crate::{App, AppError};
@@ -41,10 +42,11 @@ impl App {
     }
 
     /// Watches a tenant's messages whose address matches a pattern, queues and replies included.
-    pub fn watch(&self, tenant: &TenantId, pattern: &str) -> Result<Watch, AppError> {
+    pub async fn watch(&self, tenant: &TenantId, pattern: &str) -> Result<Watch, AppError> {
         let operator = self.fleet().operator(tenant)?;
         let pattern = TopicPattern::parse_address_in(tenant, pattern).map_err(|_| AppError::BadPattern)?;
-        tracing::info!(%tenant, %pattern, "an operator watches");
-        Ok(self.courier().watch(operator.caller.clone(), pattern))
+        let (courier, caller) = (self.courier().clone(), operator.caller.clone());
+        let act = Act::operator("topic.watch").tenant(tenant).on(&pattern);
+        self.controlled(act, move |_| async move { Ok::<_, AppError>(courier.watch(caller, pattern)) }).await
     }
 }

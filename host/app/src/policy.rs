@@ -2,12 +2,18 @@
 
 use std::sync::Arc;
 
-use host_fleet::{AgentStatus, PolicyInForce, ShadowPolicy};
+use host_calls::inert;
+use host_component::Digest;
+use host_fleet::{AgentStatus, Fleet, PolicyInForce, ShadowPolicy};
 use host_gate::{Ask, Explanation, explain};
+use host_ledger::Act;
 use host_model::{AgentId, TenantId, Topic};
+use serde_json::json;
 
-use crate::app::to_the_end;
 use crate::{App, AppError};
+
+/// What of a version's name is kept in the audit, in bytes.
+const VERSION_LEN_MAX: usize = 64;
 
 /// Why one agent may or may not do something, and by which versions of which documents.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,8 +39,10 @@ impl App {
 
     /// Puts a policy in force.
     pub async fn set_policy(&self, tenant: &TenantId, text: String) -> Result<Arc<PolicyInForce>, AppError> {
-        let (fleet, tenant) = (self.fleet().clone(), tenant.clone());
-        to_the_end(async move { fleet.set_policy(&tenant, text).await }).await
+        let before = self.fleet().policy(tenant)?.version;
+        let (act, fleet, tenant) = self.on_tenant("tenant.policy", tenant);
+        let act = act.detail(json!({ "before": before, "digest": Digest::of(text.as_bytes()).to_string() }));
+        self.controlled(act, move |r| async move { fleet.set_policy(&r, &tenant, text).await }).await
     }
 
     /// Tries a policy beside the one in force; `None` ends the trial.
@@ -43,8 +51,10 @@ impl App {
         tenant: &TenantId,
         text: Option<String>,
     ) -> Result<Option<Arc<ShadowPolicy>>, AppError> {
-        let (fleet, tenant) = (self.fleet().clone(), tenant.clone());
-        to_the_end(async move { fleet.set_shadow_policy(&tenant, text).await }).await
+        let (act, fleet, tenant) = self.on_tenant("tenant.policy.shadow", tenant);
+        let digest = text.as_deref().map(|text| Digest::of(text.as_bytes()).to_string());
+        let act = act.detail(json!({ "digest": digest }));
+        self.controlled(act, move |r| async move { fleet.set_shadow_policy(&r, &tenant, text).await }).await
     }
 
     /// Why an agent may or may not do something now.
@@ -61,14 +71,31 @@ impl App {
 
     /// Deploys a version that waits, exactly as it was looked at.
     pub async fn approve(&self, tenant: &TenantId, agent: &AgentId, version: String) -> Result<AgentStatus, AppError> {
-        let (fleet, tenant, agent) = self.of(tenant, agent);
-        to_the_end(async move { fleet.approve(&tenant, &agent, &version).await }).await
+        let (act, fleet, tenant, agent) = self.decision("agent.approve", tenant, agent, &version);
+        self.controlled(act, move |r| async move { fleet.approve(&r, &tenant, &agent, &version).await }).await
     }
 
     /// Gives up a version that waits.
     pub async fn reject(&self, tenant: &TenantId, agent: &AgentId, version: String) -> Result<AgentStatus, AppError> {
-        let (fleet, tenant, agent) = self.of(tenant, agent);
-        to_the_end(async move { fleet.reject(&tenant, &agent, &version).await }).await
+        let (act, fleet, tenant, agent) = self.decision("agent.reject", tenant, agent, &version);
+        self.controlled(act, move |r| async move { fleet.reject(&r, &tenant, &agent, &version).await }).await
+    }
+
+    /// What is decided on is named by its digests: approval is pinned to them.
+    fn decision(
+        &self,
+        action: &'static str,
+        tenant: &TenantId,
+        agent: &AgentId,
+        version: &str,
+    ) -> (Act, Fleet, TenantId, AgentId) {
+        let (act, fleet, tenant, agent) = self.act(action, tenant, agent);
+        let pending = fleet.status(&tenant, &agent).ok().and_then(|status| status.pending);
+        let pinned = pending.map(|pending| (pending.digest.to_string(), pending.manifest_digest.to_string()));
+        let (component, manifest) = pinned.unzip();
+        let version = inert(version, VERSION_LEN_MAX);
+        let detail = json!({ "version": version, "component": component, "manifest": manifest });
+        (act.detail(detail), fleet, tenant, agent)
     }
 }
 

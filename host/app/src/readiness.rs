@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use host_fleet::{Desired, Fleet, Phase};
+use host_ledger::Ledger;
 
 /// One thing that must hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,14 +35,22 @@ impl Standing {
         self.ready.store(true, Ordering::Release);
     }
 
-    pub(crate) fn readiness(&self, fleet: &Fleet) -> Readiness {
+    pub(crate) fn readiness(&self, fleet: &Fleet, ledger: &Ledger) -> Readiness {
         let ready = self.ready.load(Ordering::Acquire);
         let down = agents_down(fleet);
         let started =
             Check { name: "started", ok: ready, detail: (!ready).then(|| "agents are being started".to_owned()) };
         let detail = (down > 0).then(|| format!("{down} agents that should be up are not"));
-        Readiness { ready, checks: vec![started, Check { name: "agents", ok: down == 0, detail }] }
+        let agents = Check { name: "agents", ok: down == 0, detail };
+        Readiness { ready, checks: vec![started, agents, audit(ledger)] }
     }
+}
+
+/// Messages within a tenant go on without an audit; what operators ask for does not. So the host takes work, and says it is degraded.
+fn audit(ledger: &Ledger) -> Check {
+    let ok = ledger.is_writable();
+    let detail = (!ok).then(|| "degraded: the audit cannot be written, so control actions are refused".to_owned());
+    Check { name: "audit", ok, detail }
 }
 
 fn agents_down(fleet: &Fleet) -> usize {

@@ -1,10 +1,13 @@
 //! The verbs about whole tenants: create, look, suspend, resume, quarantine, delete, and their quotas.
 
-use host_fleet::{QuotaLine, TenantRecord, TenantStatus};
+use std::sync::Arc;
+
+use host_fleet::{Fleet, QuotaLine, TenantRecord, TenantStatus};
+use host_ledger::{Act, Recorded};
 use host_model::TenantId;
 use host_quota::QuotaOverrides;
+use serde_json::json;
 
-use crate::app::to_the_end;
 use crate::{App, AppError};
 
 /// The longest display name of a tenant, in characters.
@@ -19,7 +22,10 @@ impl App {
         if !is_line(&name, NAME_LEN_MAX) {
             return Err(AppError::BadName { len_max: NAME_LEN_MAX });
         }
-        let record = self.fleet().create_tenant(id, name).await?;
+        let act = Act::operator("tenant.create").tenant(&id).on(&id);
+        let fleet = self.fleet().clone();
+        let create = move |r: Arc<Recorded>| async move { fleet.create_tenant(&r, id, name).await };
+        let record = self.controlled(act, create).await?;
         tracing::info!(tenant = %record.id, "tenant created");
         Ok(record)
     }
@@ -37,27 +43,32 @@ impl App {
     /// Drains and stops all agents of a tenant, and takes no new work for it until it is resumed.
     pub async fn suspend_tenant(&self, id: &TenantId, reason: Option<String>) -> Result<TenantStatus, AppError> {
         let reason = checked_reason(reason)?;
-        let (fleet, id) = (self.fleet().clone(), id.clone());
-        to_the_end(async move { fleet.suspend_tenant(&id, reason).await }).await
+        let (act, fleet, id) = self.on_tenant("tenant.suspend", id);
+        let act = act.detail(json!({ "reason": reason }));
+        self.controlled(act, move |r| async move { fleet.suspend_tenant(&r, &id, reason).await }).await
     }
 
     /// Ends a tenant's suspension or quarantine, and starts its agents that should be up.
     pub async fn resume_tenant(&self, id: &TenantId) -> Result<TenantStatus, AppError> {
-        let (fleet, id) = (self.fleet().clone(), id.clone());
-        to_the_end(async move { fleet.resume_tenant(&id).await }).await
+        let (act, fleet, id) = self.on_tenant("tenant.resume", id);
+        self.controlled(act, move |r| async move { fleet.resume_tenant(&r, &id).await }).await
     }
 
     /// Cuts everything of a tenant off at once, and refuses everything for it until it is resumed.
     pub async fn quarantine_tenant(&self, id: &TenantId, reason: Option<String>) -> Result<TenantStatus, AppError> {
         let reason = checked_reason(reason)?;
-        let (fleet, id) = (self.fleet().clone(), id.clone());
-        to_the_end(async move { fleet.quarantine_tenant(&id, reason).await }).await
+        let (act, fleet, id) = self.on_tenant("tenant.quarantine", id);
+        let act = act.detail(json!({ "reason": reason }));
+        self.controlled(act, move |r| async move { fleet.quarantine_tenant(&r, &id, reason).await }).await
     }
 
     /// Cuts a tenant off and deletes everything it has. Its id is never given again.
     pub async fn delete_tenant(&self, id: &TenantId) -> Result<(), AppError> {
-        let (fleet, tenant) = (self.fleet().clone(), id.clone());
-        let agents = to_the_end(async move { fleet.delete_tenant(&tenant).await }).await?;
+        // What it used since the last line would go with it.
+        self.settle_usage().await?;
+        let (act, fleet, tenant) = self.on_tenant("tenant.delete", id);
+        let delete = move |r: Arc<Recorded>| async move { fleet.delete_tenant(&r, &tenant).await };
+        let agents = self.controlled(act, delete).await?;
         agents.iter().for_each(|agent| self.forget_logs(id, agent));
         tracing::info!(tenant = %id, "tenant deleted");
         Ok(())
@@ -70,10 +81,18 @@ impl App {
 
     /// Replaces what was set for a tenant; the rest follows the host's defaults. In force at once.
     pub async fn set_quota(&self, id: &TenantId, overrides: QuotaOverrides) -> Result<Vec<QuotaLine>, AppError> {
-        let (fleet, tenant) = (self.fleet().clone(), id.clone());
-        let lines = to_the_end(async move { fleet.set_quota(&tenant, overrides).await }).await?;
+        let before = self.fleet().quota_overrides(id)?;
+        let (act, fleet, tenant) = self.on_tenant("tenant.quota", id);
+        let act = act.detail(json!({ "before": before, "after": overrides }));
+        let set = move |r: Arc<Recorded>| async move { fleet.set_quota(&r, &tenant, overrides).await };
+        let lines = self.controlled(act, set).await?;
         tracing::info!(tenant = %id, "quota set");
         Ok(lines)
+    }
+
+    /// An act on a tenant, and what it takes to do it.
+    pub(crate) fn on_tenant(&self, action: &'static str, id: &TenantId) -> (Act, Fleet, TenantId) {
+        (Act::operator(action).tenant(id).on(id), self.fleet().clone(), id.clone())
     }
 }
 

@@ -69,8 +69,13 @@ pub enum Refusal {
 impl Refusal {
     /// The stable word.
     pub fn code(&self) -> &str {
+        self.numbers().map_or("not-found", |numbers| &numbers.code)
+    }
+
+    /// The numbers; what is not found has none.
+    pub fn numbers(&self) -> Option<&RefusalNumbers> {
         match self {
-            Self::NotFound => "not-found",
+            Self::NotFound => None,
             Self::NotGranted(n)
             | Self::Invalid(n)
             | Self::TooLarge(n)
@@ -78,7 +83,7 @@ impl Refusal {
             | Self::Backpressure(n)
             | Self::TimedOut(n)
             | Self::Unavailable(n)
-            | Self::Other(n) => &n.code,
+            | Self::Other(n) => Some(n),
         }
     }
 }

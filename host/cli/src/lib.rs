@@ -4,6 +4,7 @@
 //! nothing else; progress, notes and errors go to standard error. Nothing it prints can steer a terminal.
 
 mod agent;
+mod audit;
 mod client;
 mod connect;
 mod data;
@@ -18,6 +19,7 @@ mod stream;
 mod tenant;
 mod text;
 mod topic;
+mod usage;
 mod verb;
 
 pub use verb::{Verb, run};

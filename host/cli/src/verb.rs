@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::Subcommand;
 
 use crate::error::CliError;
-use crate::{agent, inspect, offline, policy, print, tenant, topic};
+use crate::{agent, audit, inspect, offline, policy, print, tenant, topic, usage};
 
 /// What operators and authors ask of a host, and what works without one.
 #[derive(Debug, Subcommand)]
@@ -18,6 +18,10 @@ pub enum Verb {
     Topic(topic::TopicArgs),
     /// Say why a call is, or would be, allowed or denied
     Explain(policy::ExplainArgs),
+    /// Read what happened, and check that its record still holds
+    Audit(audit::AuditArgs),
+    /// Show what tenants used
+    Usage(usage::UsageArgs),
     /// Show what a component imports and exports, by capability; needs no host
     Inspect(inspect::InspectArgs),
     /// Print a completion script for a shell
@@ -36,6 +40,8 @@ pub async fn run(verb: Verb, program: clap::Command) -> ExitCode {
         Verb::Agent(args) => agent::run(args).await,
         Verb::Topic(args) => topic::run(args).await,
         Verb::Explain(args) => policy::explain(args).await,
+        Verb::Audit(args) => audit::run(args).await,
+        Verb::Usage(args) => usage::run(args).await,
         Verb::Inspect(args) => inspect::run(&args),
         Verb::Completions(args) => offline::completions(&args, program),
         Verb::Version(args) => offline::version(&args),
@@ -93,6 +99,9 @@ mod tests {
         check("bailiwick tenant policy set acme policy.toml --shadow", None);
         check("bailiwick explain echo publish a.b --tenant acme", None);
         check("bailiwick agent approve echo 1.1.0 --tenant acme", None);
+        check("bailiwick audit list --tenant acme --since 1h --action agent --decision denied --limit 5", None);
+        check("bailiwick audit verify --data ./data -o json", None);
+        check("bailiwick usage --tenant acme", None);
         check("bailiwick completions bash", None);
     }
 
@@ -109,6 +118,7 @@ mod tests {
         check("bailiwick agent logs echo --since soon", Some("how long ago"));
         check("bailiwick agent logs echo --level loud", Some("use one of trace"));
         check("bailiwick agent logs echo --limit 1001", Some("1001 is not in 1..=1000"));
+        check("bailiwick audit list --decision maybe", Some("[possible values: allowed, denied, done, failed]"));
         check("bailiwick agent list -o xml", Some("[possible values: table, json, yaml]"));
     }
 

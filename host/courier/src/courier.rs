@@ -8,11 +8,13 @@ use foldhash::fast::RandomState;
 use host_bus::{Bus, Inbound, NotTaken};
 use host_calls::{Answer, Context, HostCall, HostCalls, HostReply, Refusal, RefusalNumbers};
 use host_gate::{Delivery, Gate, Receiver, Refused};
+use host_ledger::Ledger;
 use host_mailbox::Push;
 use host_model::{Caller, Clock, Ids, Incarnation, Timestamp, TopicPattern};
 use host_registry::Registry;
 use parking_lot::RwLock;
 
+use crate::audit::{action_of, audited, not_accepted};
 use crate::party::count;
 use crate::replies::Replies;
 use crate::{LogBook, Mail, Party, Watch, discovery};
@@ -27,6 +29,8 @@ pub struct CourierParts {
     pub registry: Arc<Registry>,
     /// Where agents' logs go.
     pub logs: Arc<LogBook>,
+    /// Where refusals are counted.
+    pub ledger: Ledger,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// New numbers.
@@ -48,7 +52,7 @@ struct Inner {
 impl Courier {
     /// A courier with nobody on the road. Takes the bus's answers.
     pub fn new(parts: CourierParts) -> Self {
-        let replies = Arc::new(Replies::new(parts.gate.clone(), parts.clock.clone()));
+        let replies = Arc::new(Replies::new(parts.gate.clone(), parts.clock.clone(), parts.ledger.clone()));
         parts.bus.receive_replies(replies.clone());
         Self(Arc::new(Inner { parts, replies, parties: RwLock::default() }))
     }
@@ -65,13 +69,14 @@ impl Courier {
 
     /// The receiving side of a party: checks each delivery at the gate and puts it into the mailbox.
     pub fn inbound(&self, party: Arc<Party>, mail: Arc<dyn Mail>) -> Arc<dyn Inbound> {
-        Arc::new(Door { gate: self.0.parts.gate.clone(), clock: self.0.parts.clock.clone(), party, mail })
+        let CourierParts { gate, clock, ledger, .. } = self.parts();
+        Arc::new(Door { gate: gate.clone(), clock: clock.clone(), ledger: ledger.clone(), party, mail })
     }
 
     /// Shows an operator the messages of a tenant.
     pub fn watch(&self, operator: Arc<Caller>, pattern: TopicPattern) -> Watch {
         let parts = self.parts();
-        Watch::start(parts.bus.clone(), parts.gate.clone(), parts.clock.clone(), operator, pattern)
+        Watch::start(parts, operator, pattern)
     }
 
     /// Asks an agent on behalf of the operator.
@@ -106,7 +111,8 @@ impl HostCalls for Courier {
         if let Err(refusal) = party.switch.check() {
             return Answer::Now(Err(refusal));
         }
-        match call {
+        let action = action_of(&call);
+        let answer = match call {
             HostCall::Publish { topic, draft } => {
                 Answer::Now(self.publish(&party, &topic, draft, context.cause).map(HostReply::Sent))
             }
@@ -123,6 +129,10 @@ impl HostCalls for Courier {
             }
             HostCall::Find(query) => Answer::Now(discovery::find(&self.parts().registry, &party, &query)),
             HostCall::Card(id) => Answer::Now(discovery::card(&self.parts().registry, &party, &id)),
+        };
+        match action {
+            Some(action) => audited(&self.parts().ledger, caller, action, answer),
+            None => answer,
         }
     }
 }
@@ -131,6 +141,7 @@ impl HostCalls for Courier {
 struct Door {
     gate: Gate,
     clock: Arc<dyn Clock>,
+    ledger: Ledger,
     party: Arc<Party>,
     mail: Arc<dyn Mail>,
 }
@@ -159,13 +170,7 @@ impl Inbound for Door {
 
 impl Door {
     fn report(&self, refused: &Refused) -> NotTaken {
-        let caller = &self.party.caller;
-        // A foreign message here means that routing failed: the one thing this house exists to prevent.
-        if matches!(refused, Refused::ForeignTenant { .. }) {
-            tracing::error!(tenant = %caller.tenant(), agent = %caller.agent(), %refused, "stopped at the receiver's gate");
-        } else {
-            tracing::debug!(tenant = %caller.tenant(), agent = %caller.agent(), %refused, "stopped at the receiver's gate");
-        }
+        not_accepted(&self.ledger, &self.party.caller, refused);
         NotTaken::Refused
     }
 }

@@ -5,35 +5,54 @@ use std::time::Duration;
 
 use host_calls::{Answer, BatchItem, Context, HostCall, HostReply, Refusal, RefusalNumbers};
 use host_gate::{Accepted, Denied, Outgoing, Stamp};
-use host_model::{AgentId, Cause, Draft, Outcome, Producer, Receipt, ReplyToken, Target, Timestamp, Topic};
+use host_model::{AgentId, BadTopic, Cause, Draft, Outcome, Producer, Receipt, ReplyToken, Target, Timestamp, Topic};
 
+use crate::audit::{named_another_tenant, refused};
 use crate::party::count;
 use crate::refusal::{of_bus, of_denied, of_topic};
 use crate::{Courier, CourierParts, Party};
 
+/// The word for a request.
+const REQUEST: &str = "message.request";
+
 impl Courier {
     /// Sends to all who subscribe to a topic, as a member of the tenant wrote it.
     pub fn publish(&self, party: &Party, topic: &str, draft: Draft, cause: Option<Cause>) -> Result<Receipt, Refusal> {
-        let topic = Topic::parse_in(party.caller.tenant(), topic).map_err(|bad| of_topic(&bad));
-        self.dispatch(party, topic.map(Target::Topic), draft, cause)
+        let topic = Topic::parse_in(party.caller.tenant(), topic);
+        if let Err(bad @ BadTopic::Foreign) = topic {
+            named_another_tenant(&self.parts().ledger, &party.caller);
+            count(&party.counters.refused);
+            return Err(of_topic(&bad));
+        }
+        self.dispatch(party, "message.publish", topic.map(Target::Topic).map_err(|bad| of_topic(&bad)), draft, cause)
     }
 
     /// Sends to one agent, as a member of the tenant wrote its id.
     pub fn send(&self, party: &Party, agent: &str, draft: Draft, cause: Option<Cause>) -> Result<Receipt, Refusal> {
-        self.dispatch(party, HostCall::agent_id(agent).map(Target::Agent), draft, cause)
+        self.dispatch(party, "message.send", HostCall::agent_id(agent).map(Target::Agent), draft, cause)
     }
 
     fn dispatch(
         &self,
         party: &Party,
+        action: &'static str,
         target: Result<Target, Refusal>,
         draft: Draft,
         cause: Option<Cause>,
     ) -> Result<Receipt, Refusal> {
         let sent = target
             .and_then(|target| self.carry(party, Outgoing { target, draft, reply_to: None, expires: None }, cause));
-        count(if sent.is_ok() { &party.counters.published } else { &party.counters.refused });
+        match &sent {
+            Ok(_) => count(&party.counters.published),
+            Err(refusal) => self.refuse(party, action, refusal),
+        }
         sent
+    }
+
+    /// Counts a refusal and tells the ledger of it.
+    fn refuse(&self, party: &Party, action: &'static str, refusal: &Refusal) {
+        count(&party.counters.refused);
+        refused(&self.parts().ledger, &party.caller, action, refusal);
     }
 
     pub(crate) fn batch(&self, party: &Party, items: Vec<BatchItem>, cause: Option<Cause>) -> HostReply {
@@ -57,7 +76,7 @@ impl Courier {
         match self.ask(party, agent, draft, wait, context.cause) {
             Ok(answer) => Answer::Later(Box::pin(answer)),
             Err(refusal) => {
-                count(&party.counters.refused);
+                self.refuse(party, REQUEST, &refusal);
                 Answer::Now(Err(refusal))
             }
         }
@@ -85,12 +104,14 @@ impl Courier {
         let target = Target::Agent(agent);
         self.carry(party, Outgoing { target, draft, reply_to: Some(token), expires: Some(expires) }, cause)?;
         count(&party.counters.requested);
+        let (caller, ledger) = (party.caller.clone(), self.parts().ledger.clone());
         Ok(async move {
             let _slot = slot;
-            match tokio::time::timeout(wait, open.answer()).await {
+            let answer = match tokio::time::timeout(wait, open.answer()).await {
                 Ok(answer) => answer.map(|accepted| HostReply::Answered(Box::new(accepted.envelope().clone()))),
                 Err(_) => Err(Refusal::TimedOut(RefusalNumbers::of("no-answer-in-time").past(wait_ms, wait_ms))),
-            }
+            };
+            answer.inspect_err(|refusal| refused(&ledger, &caller, REQUEST, refusal))
         })
     }
 
@@ -128,7 +149,7 @@ impl Courier {
                 let _ = self.parts().bus.publish(stamped);
             }
             Err(denied) => {
-                count(&party.counters.refused);
+                self.refuse(party, "message.reply", &of_denied(&denied));
                 tracing::warn!(tenant = %party.caller.tenant(), agent = %party.caller.agent(), %denied, "an answer was not admitted");
                 self.replies().give_up(token, "bad-answer");
             }

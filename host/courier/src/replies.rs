@@ -7,14 +7,18 @@ use foldhash::fast::RandomState;
 use host_bus::{Inbound, NotTaken};
 use host_calls::{Refusal, RefusalNumbers};
 use host_gate::{Accepted, Delivery, Gate, Receiver};
+use host_ledger::Ledger;
 use host_model::{Caller, Clock, Destination, ReplyToken};
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
+
+use crate::audit::not_accepted;
 
 /// Open requests, by the token their answer must carry. Bounded by the tenants' budgets of open requests.
 pub(crate) struct Replies {
     gate: Gate,
     clock: Arc<dyn Clock>,
+    ledger: Ledger,
     waiting: Mutex<HashMap<ReplyToken, Asker, RandomState>>,
 }
 
@@ -31,8 +35,8 @@ pub(crate) struct Open {
 }
 
 impl Replies {
-    pub(crate) fn new(gate: Gate, clock: Arc<dyn Clock>) -> Self {
-        Self { gate, clock, waiting: Mutex::default() }
+    pub(crate) fn new(gate: Gate, clock: Arc<dyn Clock>, ledger: Ledger) -> Self {
+        Self { gate, clock, ledger, waiting: Mutex::default() }
     }
 
     pub(crate) fn open(self: &Arc<Self>, caller: Arc<Caller>, token: ReplyToken) -> Open {
@@ -58,7 +62,7 @@ impl Inbound for Replies {
         let caller = self.waiting.lock().get(&token).map(|asker| asker.caller.clone()).ok_or(NotTaken::Refused)?;
         let receiver = Receiver::Asker { caller: &caller, token };
         let accepted = self.gate.accept(delivery, receiver, self.clock.now()).map_err(|refused| {
-            tracing::warn!(tenant = %caller.tenant(), agent = %caller.agent(), %refused, "an answer was not accepted");
+            not_accepted(&self.ledger, &caller, &refused);
             NotTaken::Refused
         })?;
         // Only what was accepted ends the wait.

@@ -11,6 +11,7 @@ use host_model::Draft;
 use host_quota::Budget;
 use host_registry::Registry;
 use parking_lot::Mutex;
+use tests_kit::audit::MemoryAudit;
 use tests_kit::gate::{CountedIds, FixedClock, NOW, born, draft, grants};
 
 use crate::{Counters, Courier, CourierParts, LogBook, Mail, Party};
@@ -21,6 +22,8 @@ pub(crate) const REQUESTS_MAX: u64 = 100;
 /// An empty host.
 pub(crate) struct World {
     pub(crate) courier: Courier,
+    /// What the ledger wrote.
+    pub(crate) audit: Arc<MemoryAudit>,
     bus: Arc<EmbeddedBus>,
 }
 
@@ -44,16 +47,18 @@ impl Mail for OneMailbox {
 impl World {
     pub(crate) fn new() -> Self {
         let (clock, bus) = (Arc::new(FixedClock::new()), Arc::new(EmbeddedBus::new()));
+        let audit = Arc::new(MemoryAudit::default());
         let parts = CourierParts {
             gate: Gate::new(MessageLimits::default()),
             bus: bus.clone(),
             registry: Arc::new(Registry::new()),
             logs: Arc::new(LogBook::new(clock.clone())),
+            ledger: audit.ledger(),
             clock,
             ids: Arc::new(CountedIds::default()),
             started: NOW,
         };
-        Self { courier: Courier::new(parts), bus }
+        Self { courier: Courier::new(parts), audit, bus }
     }
 
     /// An agent with room for so many messages, its own queue and subscriptions.
@@ -101,6 +106,11 @@ impl World {
 }
 
 impl Peer {
+    /// The way into its mailbox.
+    pub(crate) fn mail(&self) -> Arc<dyn Mail> {
+        self.mailbox.clone()
+    }
+
     /// The next message in its mailbox.
     pub(crate) fn receive(&self) -> Option<Accepted> {
         match self.mailbox.mailbox.lock().next_turn()? {

@@ -5,8 +5,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use host_bus::{Bus, Inbound, Interest, NotTaken, Subscribe, SubscriptionId};
 use host_gate::{Accepted, Delivery, Gate, Receiver};
+use host_ledger::Ledger;
 use host_model::{Caller, Clock, TopicPattern};
 use tokio::sync::mpsc;
+
+use crate::CourierParts;
+use crate::audit::not_accepted;
 
 /// Messages a slow watcher may lag behind before it misses some.
 const LAG_MAX: usize = 4_096;
@@ -32,26 +36,29 @@ pub struct Watch {
 struct Watcher {
     gate: Gate,
     clock: Arc<dyn Clock>,
+    ledger: Ledger,
     caller: Arc<Caller>,
     messages: mpsc::Sender<Accepted>,
     missed: Arc<AtomicU64>,
 }
 
 impl Watch {
-    pub(crate) fn start(
-        bus: Arc<dyn Bus>,
-        gate: Gate,
-        clock: Arc<dyn Clock>,
-        caller: Arc<Caller>,
-        pattern: TopicPattern,
-    ) -> Self {
+    pub(crate) fn start(parts: &CourierParts, caller: Arc<Caller>, pattern: TopicPattern) -> Self {
+        let CourierParts { bus, gate, clock, ledger, .. } = parts;
         let (sender, messages) = mpsc::channel(LAG_MAX);
         let missed = Arc::new(AtomicU64::new(0));
-        let watcher = Watcher { gate, clock, caller: caller.clone(), messages: sender, missed: missed.clone() };
+        let watcher = Watcher {
+            gate: gate.clone(),
+            clock: clock.clone(),
+            ledger: ledger.clone(),
+            caller: caller.clone(),
+            messages: sender,
+            missed: missed.clone(),
+        };
         let subscribe =
             Subscribe { tenant: caller.tenant().clone(), interest: Interest::Everything(pattern), queue: None };
         let subscription = bus.subscribe(subscribe, Arc::new(watcher));
-        Self { messages, missed, bus, caller, subscription }
+        Self { messages, missed, bus: bus.clone(), caller, subscription }
     }
 
     /// What is seen next; `None` when the host stops.
@@ -73,7 +80,10 @@ impl Drop for Watch {
 impl Inbound for Watcher {
     fn deliver(&self, delivery: Delivery) -> Result<(), NotTaken> {
         let receiver = Receiver::Watcher { caller: &self.caller };
-        let accepted = self.gate.accept(delivery, receiver, self.clock.now()).map_err(|_| NotTaken::Refused)?;
+        let accepted = self.gate.accept(delivery, receiver, self.clock.now()).map_err(|refused| {
+            not_accepted(&self.ledger, &self.caller, &refused);
+            NotTaken::Refused
+        })?;
         self.messages.try_send(accepted).map_err(|_| {
             self.missed.fetch_add(1, Ordering::Relaxed);
             NotTaken::Full { len_max: u32::try_from(LAG_MAX).expect("a small constant") }

@@ -109,6 +109,7 @@ impl Agent {
             bus: bus.clone(),
             registry: Arc::new(Registry::new()),
             logs: Arc::new(LogBook::new(clock.clone())),
+            ledger: tests_kit::audit::MemoryAudit::nobodys(),
             clock: clock.clone(),
             ids: Arc::new(CountedIds::default()),
             started: NOW,

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use host_component::{Component, Digest, Manifest, Version, Widened, widened};
+use host_ledger::Recorded;
 use host_model::{AgentId, TenantId, Timestamp};
 
 use crate::agent::{Agent, Spec};
@@ -36,7 +37,13 @@ impl Pending {
 
 impl Fleet {
     /// Deploys a version that waits, exactly as it was looked at.
-    pub async fn approve(&self, tenant: &TenantId, agent: &AgentId, version: &str) -> Result<AgentStatus, FleetError> {
+    pub async fn approve(
+        &self,
+        _recorded: &Recorded,
+        tenant: &TenantId,
+        agent: &AgentId,
+        version: &str,
+    ) -> Result<AgentStatus, FleetError> {
         let (tenant, agent) = self.find(tenant, agent)?;
         let _turn = tenant.deploying.lock().await;
         agent.hold.takes_work()?;
@@ -50,7 +57,13 @@ impl Fleet {
     }
 
     /// Gives up a version that waits. The one before it serves on.
-    pub async fn reject(&self, tenant: &TenantId, agent: &AgentId, version: &str) -> Result<AgentStatus, FleetError> {
+    pub async fn reject(
+        &self,
+        _recorded: &Recorded,
+        tenant: &TenantId,
+        agent: &AgentId,
+        version: &str,
+    ) -> Result<AgentStatus, FleetError> {
         let (tenant, agent) = self.find(tenant, agent)?;
         let _turn = tenant.deploying.lock().await;
         waiting(&agent, version)?;

@@ -15,14 +15,17 @@ const ALARMS_MAX: usize = 256;
 
 /// An agent that is in a crash loop.
 #[derive(Debug)]
-pub(crate) struct Alarm {
-    pub(crate) tenant: TenantId,
-    pub(crate) agent: AgentId,
-    pub(crate) reason: String,
+pub struct CrashAlarm {
+    /// Whose.
+    pub tenant: TenantId,
+    /// Which.
+    pub agent: AgentId,
+    /// What happened, bounded and inert.
+    pub reason: String,
 }
 
 /// Where alarms are raised, and where they are acted on.
-pub(crate) fn alarms() -> (mpsc::Sender<Alarm>, mpsc::Receiver<Alarm>) {
+pub(crate) fn alarms() -> (mpsc::Sender<CrashAlarm>, mpsc::Receiver<CrashAlarm>) {
     mpsc::channel(ALARMS_MAX)
 }
 
@@ -31,11 +34,11 @@ pub(crate) struct CrashLoop {
     tenant: TenantId,
     agent: AgentId,
     streak: Mutex<Streak>,
-    alarms: mpsc::Sender<Alarm>,
+    alarms: mpsc::Sender<CrashAlarm>,
 }
 
 impl CrashLoop {
-    pub(crate) fn new(tenant: TenantId, agent: AgentId, alarms: mpsc::Sender<Alarm>) -> Self {
+    pub(crate) fn new(tenant: TenantId, agent: AgentId, alarms: mpsc::Sender<CrashAlarm>) -> Self {
         Self { tenant, agent, streak: Mutex::default(), alarms }
     }
 
@@ -56,7 +59,7 @@ impl CrashLoop {
         let reason =
             format!("crash loop: {FAILURES_MAX} failures in a row within {span_ms} ms, the last: {word}: {detail}");
         // With no room for it, the next failure raises it again.
-        let _ = self.alarms.try_send(Alarm { tenant: self.tenant.clone(), agent: self.agent.clone(), reason });
+        let _ = self.alarms.try_send(CrashAlarm { tenant: self.tenant.clone(), agent: self.agent.clone(), reason });
     }
 }
 
@@ -121,7 +124,7 @@ mod tests {
         check(TrapCause::Host, 0);
     }
 
-    fn alarms_of(cause: TrapCause) -> (CrashLoop, mpsc::Receiver<Alarm>) {
+    fn alarms_of(cause: TrapCause) -> (CrashLoop, mpsc::Receiver<CrashAlarm>) {
         let (sender, receiver) = alarms();
         let counted = CrashLoop::new("acme".parse().unwrap(), "echo".parse().unwrap(), sender);
         (0..10).for_each(|now| counted.cut_off(now, cause, "unreachable"));

@@ -9,6 +9,7 @@ use host_bus::Bus;
 use host_component::{ComponentError, Digest, Manifest, ManifestError, Objection, PolicyError};
 use host_courier::{Courier, Party};
 use host_engine::{CutOff, Engine, EngineError};
+use host_ledger::Recorded;
 use host_model::{AgentId, Caller, Clock, Incarnation, TenantId};
 use host_quota::{BadQuota, TenantBudgets, TenantLimits};
 use host_registry::{CardRepository, CardStoreError, Registry};
@@ -16,7 +17,7 @@ use parking_lot::RwLock;
 use tokio::sync::mpsc;
 
 use crate::agent::{Agent, Spec};
-use crate::crash_loop::{Alarm, CrashLoop, alarms};
+use crate::crash_loop::{CrashAlarm, CrashLoop, alarms};
 use crate::hold::{AgentHold, TenantHold};
 use crate::policy::{self, Policies};
 use crate::start::{Checked, Running};
@@ -179,6 +180,8 @@ pub struct Deploy {
 }
 
 /// All tenants and their agents on this host. Cheap to clone.
+///
+/// Verbs that change something take a [`Recorded`]: without a record in the audit they do not compile.
 #[derive(Clone)]
 pub struct Fleet(Arc<Inner>);
 
@@ -187,7 +190,7 @@ struct Inner {
     shards: Shards,
     tenants: RwLock<BTreeMap<TenantId, Arc<Tenant>>>,
     incarnations: AtomicU64,
-    crash_loops: (mpsc::Sender<Alarm>, tokio::sync::Mutex<mpsc::Receiver<Alarm>>),
+    crash_loops: (mpsc::Sender<CrashAlarm>, tokio::sync::Mutex<mpsc::Receiver<CrashAlarm>>),
 }
 
 /// One tenant on this host.
@@ -236,11 +239,11 @@ impl Fleet {
     }
 
     /// Starts every agent that should be up. One that does not start stays failed and holds up nobody.
-    pub async fn start_desired(&self) {
+    pub async fn start_desired(&self, recorded: &Recorded) {
         for agent in self.all_agents() {
             if agent.spec().deployment.desired == Desired::Running {
                 // It is in the log and in the agent's status already.
-                let _ = self.start(&agent.tenant, &agent.id).await;
+                let _ = self.start(recorded, &agent.tenant, &agent.id).await;
             }
         }
     }
@@ -259,7 +262,12 @@ impl Fleet {
     }
 
     /// Creates a tenant.
-    pub async fn create_tenant(&self, id: TenantId, name: String) -> Result<TenantRecord, FleetError> {
+    pub async fn create_tenant(
+        &self,
+        _recorded: &Recorded,
+        id: TenantId,
+        name: String,
+    ) -> Result<TenantRecord, FleetError> {
         let record = TenantRecord { id: id.clone(), name, created: self.parts().clock.now() };
         match self.parts().repository.create_tenant(&record).await {
             Err(RepositoryError::Taken) => Err(FleetError::Taken(id.to_string())),
@@ -281,7 +289,12 @@ impl Fleet {
     /// Everything is checked before anything changes. A new agent that does not start leaves nothing; a new revision that does not
     /// is given up, and the one before it serves again. A revision that asks for more than the one before it waits until it is
     /// [approved](Self::approve).
-    pub async fn deploy(&self, tenant: &TenantId, deploy: Deploy) -> Result<AgentStatus, FleetError> {
+    pub async fn deploy(
+        &self,
+        _recorded: &Recorded,
+        tenant: &TenantId,
+        deploy: Deploy,
+    ) -> Result<AgentStatus, FleetError> {
         let tenant = self.tenant(tenant)?;
         tenant.hold.takes_work()?;
         let manifest = Manifest::parse(&deploy.manifest)?;
@@ -320,7 +333,12 @@ impl Fleet {
     }
 
     /// Starts a deployed agent; starting one that runs is no error.
-    pub async fn start(&self, tenant: &TenantId, agent: &AgentId) -> Result<AgentStatus, FleetError> {
+    pub async fn start(
+        &self,
+        _recorded: &Recorded,
+        tenant: &TenantId,
+        agent: &AgentId,
+    ) -> Result<AgentStatus, FleetError> {
         let (tenant, agent) = self.find(tenant, agent)?;
         let mut running = agent.running.lock().await;
         tenant.still_has(&agent)?;
@@ -334,7 +352,12 @@ impl Fleet {
     }
 
     /// Stops a running agent; stopping one that does not run is no error.
-    pub async fn stop(&self, tenant: &TenantId, agent: &AgentId) -> Result<AgentStatus, FleetError> {
+    pub async fn stop(
+        &self,
+        _recorded: &Recorded,
+        tenant: &TenantId,
+        agent: &AgentId,
+    ) -> Result<AgentStatus, FleetError> {
         let (tenant, agent) = self.find(tenant, agent)?;
         let mut running = agent.running.lock().await;
         tenant.still_has(&agent)?;
@@ -348,7 +371,12 @@ impl Fleet {
     }
 
     /// Stops and starts an agent.
-    pub async fn restart(&self, tenant: &TenantId, agent: &AgentId) -> Result<AgentStatus, FleetError> {
+    pub async fn restart(
+        &self,
+        _recorded: &Recorded,
+        tenant: &TenantId,
+        agent: &AgentId,
+    ) -> Result<AgentStatus, FleetError> {
         let (tenant, agent) = self.find(tenant, agent)?;
         let mut running = agent.running.lock().await;
         tenant.still_has(&agent)?;
@@ -363,7 +391,7 @@ impl Fleet {
     }
 
     /// Stops an agent and deletes it. Its id is never given again.
-    pub async fn delete(&self, tenant: &TenantId, agent: &AgentId) -> Result<(), FleetError> {
+    pub async fn delete(&self, _recorded: &Recorded, tenant: &TenantId, agent: &AgentId) -> Result<(), FleetError> {
         let (tenant, agent) = self.find(tenant, agent)?;
         let mut running = agent.running.lock().await;
         tenant.still_has(&agent)?;
@@ -378,6 +406,7 @@ impl Fleet {
     /// Passes an operator's order to a resident agent: `data` and the answer are JSON.
     pub async fn command(
         &self,
+        _recorded: &Recorded,
         tenant: &TenantId,
         agent: &AgentId,
         name: String,
@@ -551,7 +580,7 @@ impl Fleet {
         Agent::new(spec, hold, CrashLoop::new(tenant_id, agent, self.0.crash_loops.0.clone()))
     }
 
-    pub(crate) fn alarms(&self) -> &tokio::sync::Mutex<mpsc::Receiver<Alarm>> {
+    pub(crate) fn alarms(&self) -> &tokio::sync::Mutex<mpsc::Receiver<CrashAlarm>> {
         &self.0.crash_loops.1
     }
 

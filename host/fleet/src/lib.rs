@@ -20,6 +20,7 @@ mod tenants;
 
 pub use approval::Pending;
 pub use control::{AgentQuarantine, ControlRepository, Notice, Standing, TenantControl};
+pub use crash_loop::CrashAlarm;
 pub use fleet::{Deploy, Fleet, FleetError, FleetParts};
 pub use policy::{PolicyInForce, ShadowPolicy};
 pub use repository::{

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use host_component::{Manifest, PolicyDocument, PolicyError, STARTER_POLICY};
 use host_courier::{Counters, Party, Shadow, ShadowTally, Switch, WouldDeny};
+use host_ledger::Recorded;
 use host_model::{AgentId, Caller, Grants, TenantId, Timestamp};
 use host_quota::TenantBudgets;
 
@@ -87,7 +88,12 @@ impl Fleet {
 
     /// Puts a policy in force, and ends the trial of another. Running agents reach no further than it from the moment this
     /// returns; what they asked for before stays asked for, and comes back if a later policy allows it.
-    pub async fn set_policy(&self, tenant: &TenantId, text: String) -> Result<Arc<PolicyInForce>, FleetError> {
+    pub async fn set_policy(
+        &self,
+        _recorded: &Recorded,
+        tenant: &TenantId,
+        text: String,
+    ) -> Result<Arc<PolicyInForce>, FleetError> {
         let tenant = self.tenant(tenant)?;
         let document = PolicyDocument::parse(&text)?;
         // One change at a time, and none while a deployment is being decided.
@@ -105,6 +111,7 @@ impl Fleet {
     /// Tries a policy beside the one in force; `None` ends the trial.
     pub async fn set_shadow_policy(
         &self,
+        _recorded: &Recorded,
         tenant: &TenantId,
         text: Option<String>,
     ) -> Result<Option<Arc<ShadowPolicy>>, FleetError> {

@@ -4,11 +4,12 @@
 //! runs is cut off and what waits is dropped. When the verb returns, no instruction of it runs and no message of it moves.
 
 use futures_util::future::join_all;
+use host_ledger::Recorded;
 use host_model::{AgentId, TenantId};
 use tokio::sync::oneshot;
 
 use crate::agent::Agent;
-use crate::crash_loop::Alarm;
+use crate::crash_loop::CrashAlarm;
 use crate::fleet::{Fleet, Tenant};
 use crate::{AgentQuarantine, AgentStatus, Desired, FleetError, Notice, Phase, Standing, Step, TenantStatus};
 
@@ -17,6 +18,7 @@ impl Fleet {
     /// agent again: the first reason stays.
     pub async fn quarantine(
         &self,
+        _recorded: &Recorded,
         tenant: &TenantId,
         agent: &AgentId,
         reason: String,
@@ -30,7 +32,12 @@ impl Fleet {
 
     /// Ends an agent's quarantine and leaves it stopped: what it was quarantined for has not gone away by itself. Releasing one
     /// that is in none is no error.
-    pub async fn release(&self, tenant: &TenantId, agent: &AgentId) -> Result<AgentStatus, FleetError> {
+    pub async fn release(
+        &self,
+        _recorded: &Recorded,
+        tenant: &TenantId,
+        agent: &AgentId,
+    ) -> Result<AgentStatus, FleetError> {
         let (tenant, agent) = self.find(tenant, agent)?;
         let _turn = tenant.hold.turn.lock().await;
         if agent.hold.is_quarantined() {
@@ -46,7 +53,12 @@ impl Fleet {
     }
 
     /// Cuts all agents of a tenant off at once, and refuses everything for it until it is resumed.
-    pub async fn quarantine_tenant(&self, id: &TenantId, reason: String) -> Result<TenantStatus, FleetError> {
+    pub async fn quarantine_tenant(
+        &self,
+        _recorded: &Recorded,
+        id: &TenantId,
+        reason: String,
+    ) -> Result<TenantStatus, FleetError> {
         let tenant = self.tenant(id)?;
         {
             let _turn = tenant.hold.turn.lock().await;
@@ -56,17 +68,14 @@ impl Fleet {
         Ok(self.status_of(&tenant))
     }
 
-    /// Quarantines agents in a crash loop, as long as it is polled. A second call would find nothing to do.
-    pub async fn end_crash_loops(&self) {
+    /// Waits for an agent that is in a crash loop and still in service. Whoever asks is to quarantine it. `None` never comes
+    /// while the fleet lives.
+    pub async fn next_crash_loop(&self) -> Option<CrashAlarm> {
         let mut alarms = self.alarms().lock().await;
-        while let Some(Alarm { tenant, agent, reason }) = alarms.recv().await {
-            if self.status(&tenant, &agent).is_ok_and(|status| status.standing != Standing::Active) {
-                continue;
-            }
-            tracing::error!(%tenant, %agent, reason, "quarantined");
-            if let Err(error) = self.quarantine(&tenant, &agent, reason).await {
-                // The agent's next failure raises the alarm again.
-                tracing::error!(%tenant, %agent, %error, "a crash loop could not be ended");
+        loop {
+            let alarm = alarms.recv().await?;
+            if self.status(&alarm.tenant, &alarm.agent).is_ok_and(|status| status.standing == Standing::Active) {
+                return Some(alarm);
             }
         }
     }

@@ -1,6 +1,7 @@
 //! The verbs about whole tenants: suspend, resume, delete, and what a tenant may use.
 
 use futures_util::future::join_all;
+use host_ledger::Recorded;
 use host_model::{AgentId, TenantId, Timestamp};
 use host_quota::{QuotaName, QuotaOverrides, TenantLimits};
 
@@ -78,7 +79,12 @@ impl Fleet {
     }
 
     /// Lets a tenant's agents finish what they have begun, stops them, and takes no new work for it until it is resumed.
-    pub async fn suspend_tenant(&self, id: &TenantId, reason: String) -> Result<TenantStatus, FleetError> {
+    pub async fn suspend_tenant(
+        &self,
+        _recorded: &Recorded,
+        id: &TenantId,
+        reason: String,
+    ) -> Result<TenantStatus, FleetError> {
         let tenant = self.tenant(id)?;
         {
             let _turn = tenant.hold.turn.lock().await;
@@ -95,7 +101,7 @@ impl Fleet {
     }
 
     /// Ends a tenant's suspension or quarantine, and starts its agents that should be up.
-    pub async fn resume_tenant(&self, id: &TenantId) -> Result<TenantStatus, FleetError> {
+    pub async fn resume_tenant(&self, recorded: &Recorded, id: &TenantId) -> Result<TenantStatus, FleetError> {
         let tenant = self.tenant(id)?;
         {
             let _turn = tenant.hold.turn.lock().await;
@@ -104,7 +110,7 @@ impl Fleet {
         for agent in tenant.all() {
             if agent.spec().deployment.desired == Desired::Running {
                 // One that does not start says so in its status, and holds up nobody.
-                let _ = self.start(&agent.tenant, &agent.id).await;
+                let _ = self.start(recorded, &agent.tenant, &agent.id).await;
             }
         }
         Ok(self.status_of(&tenant))
@@ -114,7 +120,7 @@ impl Fleet {
     ///
     /// Quarantined first: should the store fail half way, the tenant is in quarantine, and can be deleted again or resumed.
     /// Returns which agents it had.
-    pub async fn delete_tenant(&self, id: &TenantId) -> Result<Vec<AgentId>, FleetError> {
+    pub async fn delete_tenant(&self, _recorded: &Recorded, id: &TenantId) -> Result<Vec<AgentId>, FleetError> {
         let tenant = self.tenant(id)?;
         let _turn = tenant.hold.turn.lock().await;
         self.decide(&tenant, Standing::Quarantined(self.notice("being deleted".to_owned()))).await?;
@@ -129,9 +135,19 @@ impl Fleet {
         Ok(self.quota_of(&*self.tenant(id)?))
     }
 
+    /// What was set for a tenant; the rest follows the host's defaults.
+    pub fn quota_overrides(&self, id: &TenantId) -> Result<QuotaOverrides, FleetError> {
+        Ok(self.tenant(id)?.hold.overrides())
+    }
+
     /// Replaces what was set for a tenant; the rest follows the host's defaults. In force at once: what is in use stays in use,
     /// and no more is given until it is below the new limit.
-    pub async fn set_quota(&self, id: &TenantId, overrides: QuotaOverrides) -> Result<Vec<QuotaLine>, FleetError> {
+    pub async fn set_quota(
+        &self,
+        _recorded: &Recorded,
+        id: &TenantId,
+        overrides: QuotaOverrides,
+    ) -> Result<Vec<QuotaLine>, FleetError> {
         let tenant = self.tenant(id)?;
         let limits = overrides.checked_over(&self.parts().tenant_limits)?;
         let _turn = tenant.hold.turn.lock().await;

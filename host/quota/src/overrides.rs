@@ -1,5 +1,7 @@
 //! Limits set for one tenant, over the host's defaults: only what was set is kept, the rest follows the host.
 
+use serde::Serialize;
+
 use crate::{BadQuota, TenantBudgets, TenantLimits};
 
 /// No limit has this name.
@@ -38,7 +40,8 @@ macro_rules! quota_names {
         }
 
         /// Limits set for one tenant. What is `None` follows the host's defaults.
-        #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+        #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+        #[serde(rename_all = "camelCase")]
         pub struct QuotaOverrides {
             $($field: Option<u64>,)*
         }

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context as _, ensure};
+use host_ledger::SealKey;
 use host_store::{DataDir, write_private};
 
 /// The operator's token: 32 random bytes in hexadecimal, in a file that only the host's user can read.
@@ -32,6 +33,22 @@ pub(crate) fn artifact_key(data: &DataDir) -> anyhow::Result<[u8; 32]> {
     key.try_into().map_err(|_| {
         anyhow::anyhow!("{} does not hold 32 bytes: delete it, components will be compiled again", path.display())
     })
+}
+
+/// The key under which heads of the audit are sealed.
+pub(crate) fn audit_key(data: &DataDir) -> anyhow::Result<SealKey> {
+    let path = data.audit_key();
+    if !path.exists() {
+        write_private(&path, &random::<32>()?)?;
+    }
+    let key = fs::read(&path).with_context(|| unreadable(&path))?;
+    let key = key.try_into().map_err(|_| {
+        anyhow::anyhow!(
+            "{} does not hold 32 bytes: restore it, or delete it and have the audit sealed anew",
+            path.display()
+        )
+    })?;
+    Ok(SealKey(key))
 }
 
 fn unreadable(path: &Path) -> String {

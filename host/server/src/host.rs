@@ -14,9 +14,10 @@ use host_courier::{Courier, CourierParts, LogBook};
 use host_engine::{CompilerSettings, Engine, EngineSettings};
 use host_fleet::{Fleet, FleetParts, RandomIds, Shards, SystemClock};
 use host_gate::{Gate, MessageLimits};
+use host_ledger::{Act, Ledger, UsageBook};
 use host_model::Clock;
 use host_registry::Registry;
-use host_store::{ComponentFiles, DataDir, Sqlite};
+use host_store::{AuditFiles, ComponentFiles, DataDir, Sqlite, UsageFiles};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -29,6 +30,8 @@ use crate::{files, layers, logging};
 pub(crate) const COMPILE_VERB: &str = "compile-component";
 /// How long agents may take to drain before the host ends without them: with the API's grace, under ten seconds.
 const DRAIN_MAX: Duration = Duration::from_secs(6);
+/// How often what was used is written down.
+const USAGE_EVERY: Duration = Duration::from_mins(1);
 
 /// Runs a host until it is told to stop.
 pub(crate) async fn run(args: HostArgs) -> anyhow::Result<()> {
@@ -46,20 +49,23 @@ pub(crate) async fn run(args: HostArgs) -> anyhow::Result<()> {
         TcpListener::bind(config.listen).await.with_context(|| format!("cannot listen on {}", config.listen))?;
     let address = listener.local_addr()?;
     let sqlite = Arc::new(Sqlite::open(&data).await?);
-    let app = wire(&config, &data, sqlite.clone(), &format!("http://{address}")).await?;
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    let ledger = ledger(&data, clock.clone())?;
+    let started = ledger.record(Act::host("host.start").on(&env!("CARGO_PKG_VERSION"))).await?;
+    let listening = format!("http://{address}");
+    let app = wire(&config, &data, sqlite.clone(), clock, ledger.clone(), &listening).await?;
 
     let closing = CancellationToken::new();
     let state = ApiState::new(app.clone(), TokenDigest::of(&token), closing.clone());
     let mut serving = std::pin::pin!(host_api::serve(listener, host_api::router(state), closing.clone()));
-    say(&format!("listening on http://{address} (api)\n"))?;
+    say(&format!("listening on {listening} (api)\n"))?;
     let fleet = app.fleet().clone();
     let starting = async {
-        let ready = async {
-            fleet.start_desired().await;
-            app.set_ready();
-            tracing::info!("ready");
-        };
-        tokio::join!(ready, fleet.end_crash_loops());
+        fleet.start_desired(&started).await;
+        started.done();
+        app.set_ready();
+        tracing::info!("ready");
+        tokio::join!(meter(&app), app.end_crash_loops());
     };
     tokio::select! {
         served = &mut serving => served.context("the API ended")?,
@@ -69,14 +75,56 @@ pub(crate) async fn run(args: HostArgs) -> anyhow::Result<()> {
     tracing::info!("draining");
     closing.cancel();
     let (_, served) = tokio::join!(tokio::time::timeout(DRAIN_MAX, app.fleet().stop_all()), serving);
+    settle(&app).await;
+    end(ledger).await;
     sqlite.close().await;
     tracing::info!("stopped");
     served.context("the API ended")
 }
 
-async fn wire(config: &Config, data: &DataDir, sqlite: Arc<Sqlite>, listening: &str) -> anyhow::Result<App> {
+fn ledger(data: &DataDir, clock: Arc<dyn Clock>) -> anyhow::Result<Ledger> {
+    let (log, found) = AuditFiles::open(data, files::audit_key(data)?)?;
+    Ok(Ledger::start(Arc::new(log), clock, found)?)
+}
+
+/// Writes down what was used, again and again.
+async fn meter(app: &App) {
+    let mut minutes = tokio::time::interval(USAGE_EVERY);
+    loop {
+        minutes.tick().await;
+        settle(app).await;
+    }
+}
+
+async fn settle(app: &App) {
+    if let Err(error) = app.settle_usage().await {
+        tracing::error!(
+            error = format!("{:#}", anyhow::Error::new(error)),
+            "usage cannot be written; it is tried again"
+        );
+    }
+}
+
+/// The last record, then what still waits.
+async fn end(ledger: Ledger) {
+    match ledger.record(Act::host("host.stop")).await {
+        Ok(stopped) => stopped.done(),
+        Err(error) => tracing::error!(%error, "the stop is not in the audit"),
+    }
+    // The ledger itself says what it could not write.
+    let _ = tokio::task::spawn_blocking(move || ledger.close()).await;
+}
+
+async fn wire(
+    config: &Config,
+    data: &DataDir,
+    sqlite: Arc<Sqlite>,
+    clock: Arc<dyn Clock>,
+    ledger: Ledger,
+    listening: &str,
+) -> anyhow::Result<App> {
     let base_url = if config.base_url.is_empty() { listening.to_owned() } else { config.base_url.clone() };
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    let usage = Arc::new(UsageBook::open(Arc::new(UsageFiles::open(data)?), clock.now())?);
     let logs = Arc::new(LogBook::new(clock.clone()));
     let bus: Arc<dyn Bus> = Arc::new(EmbeddedBus::new());
     let registry = Arc::new(Registry::new());
@@ -89,6 +137,7 @@ async fn wire(config: &Config, data: &DataDir, sqlite: Arc<Sqlite>, listening: &
         logs: logs.clone(),
         ids: Arc::new(RandomIds::new()?),
         started: clock.now(),
+        ledger: ledger.clone(),
         clock: clock.clone(),
     });
     let parts = FleetParts {
@@ -107,7 +156,7 @@ async fn wire(config: &Config, data: &DataDir, sqlite: Arc<Sqlite>, listening: &
     let shards =
         Shards::start(shard_count(config), &tokio::runtime::Handle::current()).context("cannot start the shards")?;
     let fleet = Fleet::load(parts, shards).await?;
-    Ok(App::new(AppParts { fleet, courier, registry, logs }))
+    Ok(App::new(AppParts { fleet, courier, registry, logs, ledger, usage }))
 }
 
 fn engine(config: &Config, artifacts: &Path, key: &[u8; 32]) -> anyhow::Result<Engine> {

@@ -24,6 +24,8 @@ impl DataDir {
     pub(crate) const FORMAT: &str = "format";
     pub(crate) const OPERATOR_TOKEN: &str = "operator.token";
     pub(crate) const ARTIFACT_KEY: &str = "artifact.key";
+    /// Below the directory of the audit.
+    pub(crate) const AUDIT_HEAD: &str = "head";
 
     /// Opens a data directory, and creates it where there is none (mode 0700).
     ///
@@ -70,6 +72,21 @@ impl DataDir {
         self.path.join(Self::ARTIFACT_KEY)
     }
 
+    /// The directory of the audit; it exists.
+    pub fn audit(&self) -> PathBuf {
+        self.path.join("audit")
+    }
+
+    /// The key under which heads of the audit are sealed, written by [`write_private`](crate::write_private).
+    pub fn audit_key(&self) -> PathBuf {
+        self.path.join("audit.key")
+    }
+
+    /// The directory of usage lines; it exists.
+    pub fn usage(&self) -> PathBuf {
+        self.path.join("usage")
+    }
+
     /// Keeps the lock for as long as what is opened on the directory.
     pub(crate) fn share_lock(&self) -> Arc<Lock> {
         Arc::clone(&self.lock)
@@ -78,6 +95,8 @@ impl DataDir {
     fn tidy(&self) -> Result<(), StoreError> {
         ensure_dir(&self.components())?;
         ensure_dir(&self.artifacts())?;
+        ensure_dir(&self.audit())?;
+        ensure_dir(&self.usage())?;
         sweep(&self.path);
         sweep(&self.artifacts());
         ComponentFiles::sweep(&self.components());

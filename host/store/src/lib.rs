@@ -1,9 +1,10 @@
 //! Keeps what must survive a restart: the data directory, the control database in it, and components by digest.
 //!
 //! The only crate that knows SQL. Rooms above declare the traits they need; this one implements them, on SQLite
-//! ([`Sqlite`]) and on files ([`ComponentFiles`]). Nothing here decides anything: it keeps, and it refuses what it cannot
+//! ([`Sqlite`]) and on files ([`ComponentFiles`], [`AuditFiles`], [`UsageFiles`]). Nothing here decides anything: it keeps, and it refuses what it cannot
 //! keep or can no longer trust.
 
+mod audit;
 mod cards;
 mod components;
 mod control;
@@ -16,10 +17,14 @@ mod lock;
 mod policies;
 mod rows;
 mod schema;
+mod segments;
 mod sqlite;
+mod usage;
 
+pub use audit::AuditFiles;
 pub use components::ComponentFiles;
 pub use data_dir::DataDir;
 pub use error::StoreError;
 pub use files::write_private;
 pub use sqlite::Sqlite;
+pub use usage::UsageFiles;

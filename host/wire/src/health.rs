@@ -13,7 +13,7 @@ pub struct Health {
 /// Whether the host serves.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Readiness {
-    /// `ready`, or `not-ready` when a check fails.
+    /// `ready`; `degraded` when it serves and refuses what needs the audit; `not-ready`.
     pub status: String,
     /// What was looked at.
     pub checks: Vec<Check>,

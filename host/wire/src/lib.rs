@@ -4,6 +4,7 @@
 //! know; answers tolerate them, so that an older CLI reads a newer host.
 
 mod agent;
+mod audit;
 mod command;
 mod health;
 mod log;
@@ -14,8 +15,10 @@ mod problem;
 mod quota;
 mod since;
 mod tenant;
+mod usage;
 
 pub use agent::{Agent, AgentCounters, AgentLimits, AgentState, DeployAgent, Desired, LastFailure, RunMode, StartStep};
+pub use audit::{AuditBreak, AuditCheck, AuditDecision, AuditRecord, AuditSummary};
 pub use command::{Command, CommandResult, Reason};
 pub use health::{Check, Health, Readiness};
 pub use log::{LogField, LogLevel, LogRecord, LogSource, NotAWord};
@@ -26,3 +29,4 @@ pub use problem::Problem;
 pub use quota::{Quota, QuotaLine, QuotaState, SetQuota};
 pub use since::{BadSince, Since};
 pub use tenant::{CreateTenant, StoredComponent, Tenant, TenantDetails, TenantState};
+pub use usage::Usage;

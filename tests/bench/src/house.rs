@@ -12,10 +12,11 @@ use host_courier::{Courier, CourierParts, LogBook, Party};
 use host_engine::{CompilerSettings, Engine, EngineSettings, Program};
 use host_fleet::{Deploy, Fleet, FleetParts, RandomIds, Shards, SystemClock};
 use host_gate::{Gate, MessageLimits};
+use host_ledger::{Act, Ledger, SealKey};
 use host_model::{AgentId, Clock, Draft, TenantId};
 use host_quota::TenantLimits;
 use host_registry::Registry;
-use host_store::{ComponentFiles, DataDir, Sqlite};
+use host_store::{AuditFiles, ComponentFiles, DataDir, Sqlite};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
@@ -37,6 +38,7 @@ const LOOK: Duration = Duration::from_micros(50);
 /// A running host without its API.
 pub(crate) struct House {
     pub(crate) fleet: Fleet,
+    ledger: Ledger,
     /// On each shard a tenant for each mode: in one tenant, one chain would set off the other.
     tenants: Vec<[TenantId; 2]>,
     digest: Digest,
@@ -65,22 +67,39 @@ impl House {
         let digest = Digest::of(&component);
         let shards_of = Shards::start(shards, runtime.handle())?;
         let tenants = tenants(&shards_of, shards)?;
-        let fleet = runtime.block_on(async {
-            let fleet = Fleet::load(parts(data.path(), artefacts, hop_max).await?, shards_of).await?;
+        let (fleet, ledger) = runtime.block_on(async {
+            let (parts, ledger) = parts(data.path(), artefacts, hop_max).await?;
+            let fleet = Fleet::load(parts, shards_of).await?;
             fleet.parts().components.save(&digest, &component).await?;
             for tenant in tenants.iter().flatten() {
-                fleet.create_tenant(tenant.clone(), tenant.to_string()).await?;
+                let recorded = ledger.record(Act::host("tenant.create")).await?;
+                fleet.create_tenant(&recorded, tenant.clone(), tenant.to_string()).await?;
+                recorded.done();
             }
-            anyhow::Ok(fleet)
+            anyhow::Ok((fleet, ledger))
         })?;
-        Ok(Self { fleet, tenants, digest, component, runtime, hop_max, _data: data })
+        Ok(Self { fleet, ledger, tenants, digest, component, runtime, hop_max, _data: data })
+    }
+
+    /// Creates a tenant beside those of the shards.
+    pub(crate) fn create_tenant(&self, tenant: &TenantId) -> anyhow::Result<()> {
+        self.runtime.block_on(async {
+            let recorded = self.ledger.record(Act::host("tenant.create")).await?;
+            self.fleet.create_tenant(&recorded, tenant.clone(), String::new()).await?;
+            recorded.done();
+            Ok(())
+        })
     }
 
     /// Deploys an echo, running and ready.
     pub(crate) fn deploy(&self, tenant: &TenantId, id: &str, mode: Mode, chained: bool) -> anyhow::Result<()> {
         let deploy = Deploy { manifest: echo::manifest(id, mode, chained), digest: self.digest, start: true };
-        self.runtime.block_on(self.fleet.deploy(tenant, deploy))?;
-        Ok(())
+        self.runtime.block_on(async {
+            let recorded = self.ledger.record(Act::host("agent.deploy")).await?;
+            self.fleet.deploy(&recorded, tenant, deploy).await?;
+            recorded.done();
+            Ok(())
+        })
     }
 
     /// The component as a deployment gets it: from disk if it was compiled before.
@@ -196,10 +215,13 @@ fn engine(artefacts: &Path) -> anyhow::Result<Engine> {
     Ok(Engine::new(EngineSettings::default(), compiler, artefacts, &KEY)?)
 }
 
-async fn parts(data: &Path, artefacts: &Path, hop_max: u16) -> anyhow::Result<FleetParts> {
+/// With a ledger on the same disk, as a host has it.
+async fn parts(data: &Path, artefacts: &Path, hop_max: u16) -> anyhow::Result<(FleetParts, Ledger)> {
     let data = DataDir::open(data.join("data"))?;
     let sqlite = Arc::new(Sqlite::open(&data).await?);
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    let (log, found) = AuditFiles::open(&data, SealKey(KEY))?;
+    let ledger = Ledger::start(Arc::new(log), clock.clone(), found)?;
     let bus: Arc<dyn Bus> = Arc::new(EmbeddedBus::new());
     let registry = Arc::new(Registry::new());
     let courier = Courier::new(CourierParts {
@@ -209,9 +231,10 @@ async fn parts(data: &Path, artefacts: &Path, hop_max: u16) -> anyhow::Result<Fl
         logs: Arc::new(LogBook::new(clock.clone())),
         ids: Arc::new(RandomIds::new()?),
         started: clock.now(),
+        ledger: ledger.clone(),
         clock: clock.clone(),
     });
-    Ok(FleetParts {
+    let parts = FleetParts {
         repository: sqlite.clone(),
         controls: sqlite.clone(),
         components: Arc::new(ComponentFiles::open(&data)?),
@@ -224,7 +247,8 @@ async fn parts(data: &Path, artefacts: &Path, hop_max: u16) -> anyhow::Result<Fl
         // Room for every instance of M12 in one tenant.
         tenant_limits: TenantLimits { memory_bytes_max: 64 << 30, ..TenantLimits::default() },
         base_url: "http://127.0.0.1:1".to_owned(),
-    })
+    };
+    Ok((parts, ledger))
 }
 
 /// For each shard a tenant of each mode. Each shard gets a processor of its own.

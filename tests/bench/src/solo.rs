@@ -29,7 +29,7 @@ impl Solo {
     pub(crate) fn open(house: &House) -> anyhow::Result<Self> {
         let tenant: TenantId = "solo".parse()?;
         if house.fleet.operator(&tenant).is_err() {
-            house.runtime.block_on(house.fleet.create_tenant(tenant.clone(), String::new()))?;
+            house.create_tenant(&tenant)?;
         }
         let birth = Arc::new(birth(house, &tenant)?);
         let envelope = envelope(tenant, birth.caller.agent().clone())?;

@@ -9,6 +9,7 @@
 )]
 
 mod api;
+pub mod audit;
 pub mod bus;
 mod cli;
 pub mod gate;

@@ -114,10 +114,8 @@ impl Following {
 }
 
 fn query_of(params: &LogParams, now: Timestamp) -> Result<LogQuery, ApiError> {
-    let since = params.since.as_deref().map(str::parse::<Since>).transpose();
-    let since = since.map_err(|bad: BadSince| ApiError::BadQuery(format!("since: {bad}")))?;
     Ok(LogQuery {
-        since: since.map(|since| Timestamp::from_millis(since.as_millis(now.as_millis()))),
+        since: since_of(params.since.as_deref(), now)?,
         level: params.level.map(level_of),
         source: params.source.map(source_of),
         contains: params.contains.clone(),
@@ -125,8 +123,15 @@ fn query_of(params: &LogParams, now: Timestamp) -> Result<LogQuery, ApiError> {
     })
 }
 
+/// The moment that a client means.
+pub(crate) fn since_of(raw: Option<&str>, now: Timestamp) -> Result<Option<Timestamp>, ApiError> {
+    let since = raw.map(str::parse::<Since>).transpose();
+    let since = since.map_err(|bad: BadSince| ApiError::BadQuery(format!("since: {bad}")))?;
+    Ok(since.map(|since| Timestamp::from_millis(since.as_millis(now.as_millis()))))
+}
+
 /// "Ten minutes ago" is the one thing at this edge that needs a clock.
-fn now() -> Timestamp {
+pub(crate) fn now() -> Timestamp {
     Timestamp::from_millis(u64::try_from(jiff::Timestamp::now().as_millisecond()).unwrap_or_default())
 }
 

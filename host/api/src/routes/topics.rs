@@ -63,7 +63,7 @@ pub(crate) async fn watch_topics(
     State(state): State<ApiState>,
     Params(params): Params<WatchParams>,
 ) -> Result<Response, ApiError> {
-    let watch = state.app().watch(&params.tenant, &params.pattern)?;
+    let watch = state.app().watch(&params.tenant, &params.pattern).await?;
     stream::events(&state, watch)
 }
 

@@ -210,6 +210,7 @@ impl House {
             bus: bus.clone(),
             registry: registry.clone(),
             logs: logs.clone(),
+            ledger: tests_kit::audit::MemoryAudit::nobodys(),
             clock: clock.clone(),
             ids: Arc::new(CountedIds::default()),
             started: NOW,

@@ -5,6 +5,7 @@
     reason = "a test that finds something else than it expects ends there and then"
 )]
 
+mod e2e_audit;
 mod e2e_control;
 mod e2e_host;
 mod e2e_isolation;
