@@ -317,7 +317,7 @@ async fn a_quota_is_in_force_at_once_and_what_was_not_set_follows_the_host() {
 #[tokio::test]
 async fn a_quota_that_is_used_up_is_shown_with_what_is_in_use() {
     let host = Host::with_tenants(&["acme"]).await;
-    host.api.deploy("acme", &Package::zoo()).await;
+    host.api.deploy("acme", &Package::zoo().with("limits.deadline", "10s")).await;
     host.cli(&["tenant", "quota", "set", "acme", "requests=1"]).ok();
     let api = host.api.clone();
     let asking = aside(async move { api.ask("acme", "zoo", "sleep", &json!(3_000)).await });
