@@ -5,6 +5,7 @@
 
 mod courier;
 mod discovery;
+mod http;
 mod logs;
 mod messaging;
 mod party;

@@ -22,6 +22,8 @@ pub struct Party {
     pub grants: Grants,
     /// Requests its tenant may have open.
     pub requests: Arc<Budget>,
+    /// HTTP requests its tenant may have under way.
+    pub http: Arc<Budget>,
     /// Whether one store does all its work, so that a request to itself would wait for itself.
     pub single_store: bool,
     /// What it did. Shared by the starts of one agent.
@@ -30,7 +32,7 @@ pub struct Party {
 }
 
 impl Party {
-    /// A party that has sent nothing yet.
+    /// A party that has sent nothing yet, and may call no other host.
     pub fn new(
         caller: Arc<Caller>,
         grants: Grants,
@@ -38,7 +40,13 @@ impl Party {
         single_store: bool,
         counters: Arc<Counters>,
     ) -> Self {
-        Self { caller, grants, requests, single_store, counters, seq: AtomicU64::new(0) }
+        Self { caller, grants, requests, http: Budget::new(0), single_store, counters, seq: AtomicU64::new(0) }
+    }
+
+    /// It may have so many HTTP requests under way, within its grants.
+    #[must_use]
+    pub fn with_http(self, http: Arc<Budget>) -> Self {
+        Self { http, ..self }
     }
 }
 

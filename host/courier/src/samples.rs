@@ -43,12 +43,18 @@ impl Mail for OneMailbox {
 
 impl World {
     pub(crate) fn new() -> Self {
+        Self::with_egress(host_egress::Egress::closed())
+    }
+
+    /// With a way out of the test's own.
+    pub(crate) fn with_egress(egress: host_egress::Egress) -> Self {
         let (clock, bus) = (Arc::new(FixedClock::new()), Arc::new(EmbeddedBus::new()));
         let parts = CourierParts {
             gate: Gate::new(MessageLimits::default()),
             bus: bus.clone(),
             registry: Arc::new(Registry::new()),
             logs: Arc::new(LogBook::new(clock.clone())),
+            egress,
             clock,
             ids: Arc::new(CountedIds::default()),
             started: NOW,

@@ -6,7 +6,7 @@ use std::time::Duration;
 use host_quota::Share;
 use http_body_util::BodyExt as _;
 use hyper::body::{Body as _, Bytes, Incoming};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout};
 
 use crate::EgressError;
 
@@ -81,9 +81,9 @@ impl Open {
     /// The next bytes that come. Trailers are passed over.
     async fn next(&mut self) -> Result<Option<Bytes>, EgressError> {
         loop {
-            let until = self.deadline.min(Instant::now() + self.wait);
-            let frame = timeout_at(until, self.incoming.frame()).await;
-            let Some(frame) = frame.map_err(|_| EgressError::TimedOut { after: self.wait })? else { return Ok(None) };
+            let wait = self.wait.min(self.deadline.saturating_duration_since(Instant::now()));
+            let frame = timeout(wait, self.incoming.frame()).await;
+            let Some(frame) = frame.map_err(|_| EgressError::TimedOut { after: wait })? else { return Ok(None) };
             if let Ok(bytes) = frame.map_err(|error| EgressError::Unavailable(error.into()))?.into_data() {
                 return Ok(Some(bytes));
             }

@@ -78,19 +78,18 @@ impl Egress {
         let admitted = self.admit(&request, headers)?;
         let under_way = request.under_way.share(1)?;
         let limits = self.limits();
-        let started = Instant::now();
-        let deadline = started + millis(limits.total_ms_max);
+        let (started, total) = (Instant::now(), millis(limits.total_ms_max));
         let bounds = BodyBounds {
             len_max: limits.response_bytes_max.into(),
-            deadline,
+            deadline: started + total,
             wait: limits.body_wait(&request.waits),
             under_way,
         };
-        let head_wait = limits.head_wait(&request.waits);
+        let head_wait = limits.head_wait(&request.waits).min(total);
         let body = std::mem::take(&mut request.body);
         let outgoing = self.outgoing(&request, admitted, body)?;
         let client = self.0.pools.client(&self.0.parts, request.tenant);
-        let answered = timeout_at(deadline.min(started + head_wait), client.request(outgoing)).await;
+        let answered = timeout_at(started + head_wait, client.request(outgoing)).await;
         let answered = answered.map_err(|_| EgressError::TimedOut { after: head_wait })?;
         received(answered.map_err(|error| self.sorted(error))?, bounds)
     }

@@ -42,30 +42,6 @@ pub enum BadHeader {
     },
 }
 
-/// Routing, framing and identity: RFC 9110 §7.6.1 and RFC 9112 §6 for the hop, and what proxies and hosts tell one another.
-const FORBIDDEN: [&str; 14] = [
-    "connection",
-    "cookie",
-    "expect",
-    "forwarded",
-    "host",
-    "http2-settings",
-    "keep-alive",
-    "proxy-connection",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-    "via",
-    "x-real-ip",
-];
-const FORBIDDEN_STARTS: [&str; 3] = ["proxy-", "x-forwarded-", "x-tenant"];
-
-/// Whether a guest may never send a header of this name, in lower case.
-pub fn is_forbidden(name: &str) -> bool {
-    FORBIDDEN.contains(&name) || FORBIDDEN_STARTS.iter().any(|start| name.starts_with(start))
-}
-
 /// The headers that are to be sent. `content-length` is not among them: the host's own says the same.
 pub(crate) fn admit(headers: Vec<Header>, body_len: usize) -> Result<Vec<(HeaderName, Vec<u8>)>, BadHeader> {
     if headers.len() > HEADERS_MAX {
@@ -87,7 +63,7 @@ pub(crate) fn admit(headers: Vec<Header>, body_len: usize) -> Result<Vec<(Header
 }
 
 fn check(name: &HeaderName, value: &[u8], body_len: usize) -> Result<(), BadHeader> {
-    if is_forbidden(name.as_str()) {
+    if host_calls::is_forbidden_header(name.as_str()) {
         return Err(BadHeader::Forbidden);
     }
     if *name == http::header::AUTHORIZATION && !crate::secret::holds_placeholder(value) {

@@ -25,7 +25,7 @@ pub use address::is_global;
 pub use body::ResponseBody;
 pub use egress::{Egress, EgressParts};
 pub use error::EgressError;
-pub use headers::{BadHeader, is_forbidden};
+pub use headers::BadHeader;
 pub use limits::{BadEgressLimit, EgressLimits, Waits};
 pub use policy::{DenyAll, EgressPolicy, NoSecrets, SecretBinding, SecretSource};
 pub use request::{EgressRequest, Header, Response};

@@ -45,7 +45,7 @@ macro_rules! egress_limits {
 
 egress_limits! {
     /// Bytes of a request's body.
-    request_bytes_max: u32 = 1 << 20, 1 => 64 << 20;
+    request_bytes_max: u32 = 1 << 20, 1 => host_calls::REQUEST_BYTES_MAX.into();
     /// Bytes of a response's body.
     response_bytes_max: u32 = 8 << 20, 1 => 256 << 20;
     /// Bytes of a response's head: its status line and headers.

@@ -109,6 +109,7 @@ impl Agent {
             bus: bus.clone(),
             registry: Arc::new(Registry::new()),
             logs: Arc::new(LogBook::new(clock.clone())),
+            egress: host_egress::Egress::closed(),
             clock: clock.clone(),
             ids: Arc::new(CountedIds::default()),
             started: NOW,

@@ -172,7 +172,8 @@ impl Fleet {
             tenant.budgets.requests.clone(),
             at_once == 1,
             agent.counters.clone(),
-        );
+        )
+        .with_http(tenant.budgets.http_requests.clone());
         let birth = Birth {
             caller,
             name: manifest.agent.name.clone(),

@@ -18,6 +18,8 @@ pub(super) enum Answer {
     Bytes(Vec<u8>),
     /// Writes this, and then that for ever, as often as it is taken.
     Endless(Vec<u8>, Vec<u8>),
+    /// Writes this, and then that a hundred times a second.
+    Drip(Vec<u8>, Vec<u8>),
     /// Nothing, but keeps the connection.
     Silence,
 }
@@ -97,6 +99,14 @@ async fn serve(
                 stream.write_all(&first).await?;
                 loop {
                     stream.write_all(&rest).await?;
+                }
+            }
+            Answer::Drip(first, part) => {
+                stream.write_all(&first).await?;
+                let mut beat = tokio::time::interval(std::time::Duration::from_millis(10));
+                loop {
+                    beat.tick().await;
+                    stream.write_all(&part).await?;
                 }
             }
             Answer::Silence => std::future::pending().await,

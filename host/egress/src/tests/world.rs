@@ -160,7 +160,7 @@ fn grants(url: &str) -> Grants {
     let (scheme, rest) = url.split_once("://").unwrap_or(("https", url));
     let authority = rest.split(['/', '?']).next().unwrap_or_default();
     let http = format!("{scheme}://{authority}").parse().ok();
-    let http = http.into_iter().filter(|_| authority != "ungranted.test").collect();
+    let http = http.into_iter().filter(|_| !authority.starts_with("ungranted.test")).collect();
     Grants { http, secrets: vec!["key".parse().unwrap()], ..Grants::default() }
 }
 

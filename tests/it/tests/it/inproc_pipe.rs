@@ -210,6 +210,7 @@ impl House {
             bus: bus.clone(),
             registry: registry.clone(),
             logs: logs.clone(),
+            egress: host_egress::Egress::closed(),
             clock: clock.clone(),
             ids: Arc::new(CountedIds::default()),
             started: NOW,
