@@ -48,3 +48,15 @@ impl Resolve for SystemResolve {
         lookup.await.map_err(io::Error::other)?
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_systems_resolver_knows_the_loopback() {
+        let addresses = SystemResolve::new().resolve("localhost", 7).await.unwrap();
+        assert!(!addresses.is_empty());
+        assert!(addresses.iter().all(|address| address.ip().is_loopback() && address.port() == 7), "{addresses:?}");
+    }
+}

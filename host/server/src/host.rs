@@ -11,6 +11,7 @@ use host_api::{ApiState, TokenDigest};
 use host_app::{App, AppParts};
 use host_bus::{Bus, EmbeddedBus};
 use host_courier::{Courier, CourierParts, LogBook};
+use host_egress::{Authorities, DenyAll, Egress, EgressParts, NoSecrets, SystemResolve};
 use host_engine::{CompilerSettings, Engine, EngineSettings};
 use host_fleet::{Fleet, FleetParts, RandomIds, Shards, SystemClock};
 use host_gate::{Gate, MessageLimits};
@@ -86,6 +87,7 @@ async fn wire(config: &Config, data: &DataDir, sqlite: Arc<Sqlite>, listening: &
         bus: bus.clone(),
         registry: registry.clone(),
         logs: logs.clone(),
+        egress: egress(config)?,
         ids: Arc::new(RandomIds::new()?),
         started: clock.now(),
         clock: clock.clone(),
@@ -116,6 +118,24 @@ fn engine(config: &Config, artifacts: &Path, key: &[u8; 32]) -> anyhow::Result<E
     compiler.cpu_max = Duration::from_secs(config.engine.compile_cpu_seconds.into());
     compiler.memory_bytes_max = u64::from(config.engine.compile_memory_mib) << 20;
     Ok(Engine::new(settings, compiler, artifacts, key)?)
+}
+
+/// Until tenants have policies and secrets, every request is refused.
+fn egress(config: &Config) -> anyhow::Result<Egress> {
+    let file = &config.egress.ca_file;
+    let authorities = if file.as_os_str().is_empty() {
+        Authorities::public()
+    } else {
+        let pem = std::fs::read(file).with_context(|| format!("cannot read egress.ca_file {}", file.display()))?;
+        Authorities::public().with_pem(&pem).with_context(|| format!("egress.ca_file {}", file.display()))?
+    };
+    Ok(Egress::new(EgressParts {
+        policy: Arc::new(DenyAll),
+        secrets: Arc::new(NoSecrets),
+        resolve: Arc::new(SystemResolve::new()),
+        authorities,
+        limits: config.egress.limits().checked()?,
+    }))
 }
 
 fn message_limits(config: &Config) -> MessageLimits {
