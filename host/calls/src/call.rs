@@ -8,7 +8,7 @@ use std::time::Duration;
 use host_model::{AgentId, Caller, Card, CardQuery, Cause, Draft, Envelope, Header, Receipt};
 use serde::{Deserialize, Serialize};
 
-use crate::Refusal;
+use crate::{HttpCall, HttpReply, Refusal};
 
 /// Which call this is: the same id twice is the same call, asked again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -116,6 +116,8 @@ pub enum HostCall {
     Find(CardQuery),
     /// One peer's card.
     Card(String),
+    /// Another host, over HTTP.
+    Http(HttpCall),
 }
 
 /// What the host answers.
@@ -133,6 +135,8 @@ pub enum HostReply {
     Found(Vec<Arc<Card>>),
     /// To card.
     Card(Option<Arc<Card>>),
+    /// To HTTP.
+    Http(HttpReply),
 }
 
 /// An answer that is there, or one that is on its way. Dropping the latter cancels the wait; the effect may have happened.

@@ -23,6 +23,7 @@ pub fn price_of_call(call: &HostCall) -> Price {
         HostCall::Log(line) => CALL_BASE + len(&line.message) + headers_bytes(&line.fields),
         HostCall::Find(query) => ROUTED_BASE + query_bytes(query),
         HostCall::Card(id) => ROUTED_BASE + len(id),
+        HostCall::Http(call) => crate::http::price_of_call(call),
     }
 }
 
@@ -34,6 +35,7 @@ pub fn price_of_reply(reply: &HostReply) -> Price {
         HostReply::Batch(results) => results.len() as Price * 64,
         HostReply::Found(cards) => cards.iter().map(|card| card_bytes(card)).sum(),
         HostReply::Card(Some(card)) => card_bytes(card),
+        HostReply::Http(reply) => crate::http::price_of_reply(reply),
     }
 }
 

@@ -230,11 +230,19 @@ mod tests {
     }
 
     #[test]
-    fn sockets_and_incoming_http_are_refused_under_every_alias_of_their_version() {
-        for version in ["0.2.0", "0.2.9", "0.2.12", "0.2.0-rc-2023-11-10", "0.3.0"] {
-            for interface in ["wasi:http/incoming-handler", "wasi:sockets/tcp", "wasi:sockets/network"] {
+    fn outgoing_http_needs_its_grant_and_nothing_else_of_http_or_sockets_is_known() {
+        for version in ["0.2.0", "0.2.9", "0.2.12"] {
+            for interface in ["wasi:http/outgoing-handler", "wasi:http/types"] {
+                check(&format!("{interface}@{version}"), Kind::Granted(Capability::Http));
+            }
+            for interface in
+                ["wasi:http/incoming-handler", "wasi:http/proxy", "wasi:sockets/tcp", "wasi:sockets/network"]
+            {
                 check(&format!("{interface}@{version}"), Kind::Unknown);
             }
+        }
+        for version in ["0.2.0-rc-2023-11-10", "0.3.0"] {
+            check(&format!("wasi:http/outgoing-handler@{version}"), Kind::Unknown);
         }
     }
 

@@ -17,6 +17,7 @@ pub(crate) fn action_of(call: &HostCall) -> Option<&'static str> {
         HostCall::Log(_) => Some("log.write"),
         HostCall::Find(_) => Some("registry.find"),
         HostCall::Card(_) => Some("registry.get"),
+        HostCall::Http(_) => Some("http.request"),
     }
 }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 use foldhash::fast::RandomState;
 use host_bus::{Bus, Inbound, NotTaken};
 use host_calls::{Answer, Context, HostCall, HostCalls, HostReply, Refusal, RefusalNumbers};
+use host_egress::Egress;
 use host_gate::{Delivery, Gate, Receiver, Refused};
 use host_ledger::Ledger;
 use host_mailbox::Push;
@@ -15,6 +16,7 @@ use host_registry::Registry;
 use parking_lot::RwLock;
 
 use crate::audit::{action_of, audited, not_accepted};
+use crate::http::Streams;
 use crate::party::count;
 use crate::replies::Replies;
 use crate::{LogBook, Mail, Party, Watch, discovery};
@@ -33,6 +35,8 @@ pub struct CourierParts {
     pub ledger: Ledger,
     /// The time.
     pub clock: Arc<dyn Clock>,
+    /// The way out to other hosts.
+    pub egress: Egress,
     /// New numbers.
     pub ids: Arc<dyn Ids>,
     /// When this host started: part of every producer.
@@ -46,6 +50,7 @@ pub struct Courier(Arc<Inner>);
 struct Inner {
     parts: CourierParts,
     replies: Arc<Replies>,
+    streams: Arc<Streams>,
     parties: RwLock<HashMap<Incarnation, Arc<Party>, RandomState>>,
 }
 
@@ -54,7 +59,7 @@ impl Courier {
     pub fn new(parts: CourierParts) -> Self {
         let replies = Arc::new(Replies::new(parts.gate.clone(), parts.clock.clone(), parts.ledger.clone()));
         parts.bus.receive_replies(replies.clone());
-        Self(Arc::new(Inner { parts, replies, parties: RwLock::default() }))
+        Self(Arc::new(Inner { parts, replies, streams: Arc::default(), parties: RwLock::default() }))
     }
 
     /// Lets a party send.
@@ -65,6 +70,7 @@ impl Courier {
     /// Ends what [`join`](Self::join) began: later calls of that start are refused.
     pub fn leave(&self, caller: &Caller) {
         self.0.parties.write().remove(&caller.incarnation());
+        self.0.streams.close_all(caller.incarnation());
     }
 
     /// The receiving side of a party: checks each delivery at the gate and puts it into the mailbox.
@@ -98,6 +104,10 @@ impl Courier {
         &self.0.parts
     }
 
+    pub(crate) fn streams(&self) -> &Arc<Streams> {
+        &self.0.streams
+    }
+
     pub(crate) fn replies(&self) -> &Arc<Replies> {
         &self.0.replies
     }
@@ -129,6 +139,7 @@ impl HostCalls for Courier {
             }
             HostCall::Find(query) => Answer::Now(discovery::find(&self.parts().registry, &party, &query)),
             HostCall::Card(id) => Answer::Now(discovery::card(&self.parts().registry, &party, &id)),
+            HostCall::Http(call) => self.http(&party, call, &context),
         };
         match action {
             Some(action) => audited(&self.parts().ledger, caller, action, answer),

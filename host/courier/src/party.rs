@@ -25,6 +25,8 @@ pub struct Party {
     shadow: ArcSwapOption<Shadow>,
     /// Requests its tenant may have open.
     pub requests: Arc<Budget>,
+    /// HTTP requests its tenant may have under way.
+    pub http: Arc<Budget>,
     /// Whether one store does all its work, so that a request to itself would wait for itself.
     pub single_store: bool,
     /// What it did. Shared by the starts of one agent.
@@ -34,7 +36,7 @@ pub struct Party {
 }
 
 impl Party {
-    /// A party that has sent nothing yet.
+    /// A party that has sent nothing yet, and may call no other host.
     pub fn new(
         caller: Arc<Caller>,
         grants: Grants,
@@ -48,6 +50,7 @@ impl Party {
             grants,
             shadow: ArcSwapOption::empty(),
             requests,
+            http: Budget::new(0),
             single_store,
             counters,
             switch: Arc::default(),
@@ -91,6 +94,12 @@ impl Party {
         {
             shadow.tally.count(self.caller.agent(), key, what);
         }
+    }
+
+    /// It may have so many HTTP requests under way, within its grants.
+    #[must_use]
+    pub fn with_http(self, http: Arc<Budget>) -> Self {
+        Self { http, ..self }
     }
 
     /// The same party, under a switch that others hold too.

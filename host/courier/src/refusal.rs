@@ -1,7 +1,8 @@
-//! The gate's and the bus's words for no, turned into what a caller sees.
+//! The gate's, the bus's and the way out's words for no, turned into what a caller sees.
 
 use host_bus::BusError;
 use host_calls::{Refusal, RefusalNumbers};
+use host_egress::{BadHeader, EgressError};
 use host_gate::Denied;
 use host_model::BadTopic;
 
@@ -50,5 +51,38 @@ pub(crate) fn of_topic(bad: &BadTopic) -> Refusal {
         BadTopic::Grammar => Refusal::Invalid(RefusalNumbers::of("topic")),
         BadTopic::Reserved => Refusal::Invalid(RefusalNumbers::of("reserved-topic")),
         BadTopic::Foreign => Refusal::NotGranted(RefusalNumbers::of("publish-not-granted")),
+    }
+}
+
+/// When another try of a request is worth it that found its tenant's share used up, in milliseconds.
+const HTTP_RETRY_MS: u64 = 100;
+
+/// What cannot be reached, for whatever reason, has one answer: nobody finds out by asking what stands behind a name.
+pub(crate) fn of_egress(error: &EgressError) -> Refusal {
+    let invalid = |code| Refusal::Invalid(RefusalNumbers::of(code));
+    let too_large = |code, max: u64, len: u64| Refusal::TooLarge(RefusalNumbers::of(code).past(max, len));
+    match error {
+        EgressError::Url(_) => invalid("url"),
+        EgressError::Method => invalid("method"),
+        EgressError::Header(BadHeader::TooMany { len, len_max }) => {
+            too_large("request-headers", *len_max as u64, *len as u64)
+        }
+        EgressError::Header(BadHeader::TooLarge { len, len_max }) => {
+            too_large("request-header-bytes", *len_max as u64, *len as u64)
+        }
+        EgressError::Header(_) => invalid("header"),
+        EgressError::NotGranted => Refusal::NotGranted(RefusalNumbers::of("http-not-granted")),
+        EgressError::SecretNotGranted => Refusal::NotGranted(RefusalNumbers::of("secret-not-granted")),
+        EgressError::TooMany(over) => {
+            let numbers = RefusalNumbers::of("http-requests").past(over.max, over.used.saturating_add(over.asked));
+            Refusal::OverQuota(numbers.retry_after_ms(HTTP_RETRY_MS))
+        }
+        EgressError::RequestTooLarge { len, len_max } => too_large("request-bytes", *len_max, *len),
+        EgressError::ResponseTooLarge { len_max } => too_large("response-bytes", *len_max, len_max.saturating_add(1)),
+        EgressError::TimedOut { after } => {
+            let millis = u64::try_from(after.as_millis()).unwrap_or(u64::MAX);
+            Refusal::TimedOut(RefusalNumbers::of("no-response-in-time").past(millis, millis))
+        }
+        EgressError::Unavailable(_) => Refusal::Unavailable(RefusalNumbers::of("host-unavailable")),
     }
 }

@@ -46,6 +46,11 @@ impl Mail for OneMailbox {
 
 impl World {
     pub(crate) fn new() -> Self {
+        Self::with_egress(host_egress::Egress::closed())
+    }
+
+    /// With a way out of the test's own.
+    pub(crate) fn with_egress(egress: host_egress::Egress) -> Self {
         let (clock, bus) = (Arc::new(FixedClock::new()), Arc::new(EmbeddedBus::new()));
         let audit = Arc::new(MemoryAudit::default());
         let parts = CourierParts {
@@ -54,6 +59,7 @@ impl World {
             registry: Arc::new(Registry::new()),
             logs: Arc::new(LogBook::new(clock.clone())),
             ledger: audit.ledger(),
+            egress,
             clock,
             ids: Arc::new(CountedIds::default()),
             started: NOW,

@@ -29,13 +29,14 @@ pub(crate) fn linker(engine: &Engine, granted: &[Capability]) -> wasmtime::Resul
         match capability {
             Capability::Messaging => link_messaging(&mut linker)?,
             Capability::Discovery => link_discovery(&mut linker)?,
-            Capability::State | Capability::Storage | Capability::Http => {}
+            Capability::Http => crate::http::link_http(&mut linker)?,
+            Capability::State | Capability::Storage => {}
         }
     }
     Ok(linker)
 }
 
-type Store<'a> = StoreContextMut<'a, AgentState>;
+pub(crate) type Store<'a> = StoreContextMut<'a, AgentState>;
 
 fn link_messaging(linker: &mut Linker<AgentState>) -> wasmtime::Result<()> {
     let mut messaging = linker.instance(names::MESSAGING)?;
@@ -131,7 +132,7 @@ async fn batch(
 /// Charges a call's price, asks the host, and charges the answer's bytes before the guest gets them.
 async fn ask(mut store: Store<'_>, call: HostCall) -> wasmtime::Result<Result<HostReply, Refusal>> {
     charge(&mut store, price_of_call(&call))?;
-    let context = store.data_mut().next_context();
+    let context = store.data().next_context();
     let birth = Arc::clone(store.data().birth());
     let reply = match birth.calls.call(&birth.caller, context, call) {
         Answer::Now(reply) => reply,

@@ -10,6 +10,7 @@ mod compile;
 mod cutoff;
 mod engine;
 mod host;
+mod http;
 mod program;
 mod settings;
 mod state;

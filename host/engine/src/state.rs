@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Instant;
 
 use host_calls::{CallId, Context, HostCalls};
@@ -11,7 +11,9 @@ use host_quota::{Budget, Share};
 use wasmtime::ResourceLimiter;
 use wasmtime::component::ResourceTable;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
+use wasmtime_wasi_http::{WasiHttpCtxView, WasiHttpView};
 
+use crate::http::HttpState;
 use crate::settings::{INSTANCES_MAX, MEMORIES_MAX, TABLE_ELEMENTS_MAX, TABLES_MAX};
 
 /// What every instance of an agent is born with. Fixed: an instance cannot become somebody else.
@@ -42,16 +44,38 @@ pub(crate) struct Run {
     pub(crate) cause: Option<Cause>,
 }
 
+/// One run, with the count of its calls: also those of tasks that it began, which cannot reach its store.
+#[derive(Clone)]
+pub(crate) struct Numbered {
+    run: Run,
+    made: Arc<AtomicU32>,
+}
+
+impl Numbered {
+    fn new(run: Run) -> Self {
+        Self { run, made: Arc::default() }
+    }
+
+    /// What surrounds the call that is being made.
+    pub(crate) fn next(&self) -> Context {
+        Context {
+            id: CallId { run: self.run.id, ordinal: self.made.fetch_add(1, Ordering::Relaxed).wrapping_add(1) },
+            remaining: self.run.deadline.saturating_duration_since(Instant::now()),
+            cause: self.run.cause,
+        }
+    }
+}
+
 /// The state of one wasmtime store.
 pub(crate) struct AgentState {
     birth: Arc<Birth>,
     /// Made at the first use: most agents never ask WASI for anything.
     wasi: Option<WasiCtx>,
+    http: Option<Box<HttpState>>,
     table: ResourceTable,
     pub(crate) memory: MemoryMeter,
-    run: Run,
-    calls_made: u32,
-    /// The price of what was written to stdout and stderr since fuel was last charged: a stream cannot reach the store's fuel.
+    run: Numbered,
+    /// The price of what streams moved since fuel was last charged (stdout, stderr, HTTP): a stream cannot reach the store's fuel.
     pub(crate) stdio_debt: Arc<AtomicU64>,
 }
 
@@ -60,13 +84,13 @@ impl AgentState {
         let mut table = ResourceTable::new();
         table.set_max_capacity(crate::settings::RESOURCES_MAX);
         let memory = MemoryMeter::new(birth.limits.memory_bytes_max, birth.tenant_memory.clone());
-        Self { birth, wasi: None, table, memory, run, calls_made: 0, stdio_debt: Arc::default() }
+        let run = Numbered::new(run);
+        Self { birth, wasi: None, http: None, table, memory, run, stdio_debt: Arc::default() }
     }
 
     /// The next run of a resident instance.
     pub(crate) fn begin(&mut self, run: Run) {
-        self.run = run;
-        self.calls_made = 0;
+        self.run = Numbered::new(run);
         self.memory.refused = false;
     }
 
@@ -75,17 +99,12 @@ impl AgentState {
     }
 
     pub(crate) fn deadline(&self) -> Instant {
-        self.run.deadline
+        self.run.run.deadline
     }
 
     /// What surrounds the call that is being made.
-    pub(crate) fn next_context(&mut self) -> Context {
-        self.calls_made = self.calls_made.saturating_add(1);
-        Context {
-            id: CallId { run: self.run.id, ordinal: self.calls_made },
-            remaining: self.run.deadline.saturating_duration_since(Instant::now()),
-            cause: self.run.cause,
-        }
+    pub(crate) fn next_context(&self) -> Context {
+        self.run.next()
     }
 }
 
@@ -93,6 +112,14 @@ impl WasiView for AgentState {
     fn ctx(&mut self) -> WasiCtxView<'_> {
         let (birth, debt) = (&self.birth, &self.stdio_debt);
         WasiCtxView { ctx: self.wasi.get_or_insert_with(|| crate::wasi::context(birth, debt)), table: &mut self.table }
+    }
+}
+
+impl WasiHttpView for AgentState {
+    fn http(&mut self) -> WasiHttpCtxView<'_> {
+        let (birth, run, debt) = (&self.birth, &self.run, &self.stdio_debt);
+        let http = self.http.get_or_insert_with(|| Box::new(HttpState::new(birth, run, debt)));
+        http.view(run, &mut self.table)
     }
 }
 

@@ -7,6 +7,7 @@ mod calls;
 mod compiling;
 mod cutting;
 mod dropping;
+mod http;
 mod slots;
 
 use std::path::{Path, PathBuf};
@@ -16,8 +17,9 @@ use std::time::Duration;
 use host_bus::EmbeddedBus;
 use host_component::{Capability, Digest};
 use host_courier::{Counters, Courier, CourierParts, LogBook, Party};
+use host_egress::Egress;
 use host_gate::{Gate, MessageLimits};
-use host_model::{Envelope, Limits};
+use host_model::{Envelope, Grants, Limits};
 use host_quota::Budget;
 use host_registry::Registry;
 use tempfile::TempDir;
@@ -103,6 +105,11 @@ struct Agent {
 
 impl Agent {
     fn new(limits: Limits) -> Self {
+        Self::with_egress(limits, Egress::closed(), grants(&[]), Budget::new(0))
+    }
+
+    /// With a way out, hosts it may call, and so many requests under way.
+    fn with_egress(limits: Limits, egress: Egress, grants: Grants, http: Arc<Budget>) -> Self {
         let (clock, bus) = (Arc::new(FixedClock::new()), Arc::new(EmbeddedBus::new()));
         let courier = Courier::new(CourierParts {
             gate: Gate::new(MessageLimits::default()),
@@ -110,13 +117,15 @@ impl Agent {
             registry: Arc::new(Registry::new()),
             logs: Arc::new(LogBook::new(clock.clone())),
             ledger: tests_kit::audit::MemoryAudit::nobodys(),
+            egress,
             clock: clock.clone(),
             ids: Arc::new(CountedIds::default()),
             started: NOW,
         });
         let caller = born("acme", "guest");
         let counters = Arc::<Counters>::default();
-        let party = Arc::new(Party::new(caller.clone(), grants(&[]), Budget::new(10), false, counters));
+        let party = Party::new(caller.clone(), grants, Budget::new(10), false, counters);
+        let party = Arc::new(party.with_http(http));
         courier.join(party.clone());
         let birth = Birth {
             caller,

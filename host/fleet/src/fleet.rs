@@ -23,8 +23,8 @@ use crate::policy::{self, Policies};
 use crate::start::{Checked, Running};
 use crate::tenants::apply_limits;
 use crate::{
-    AgentStatus, Components, ControlRepository, Deployment, Desired, Phase, Repository, RepositoryError, Shards, Step,
-    TenantControl, TenantRecord,
+    AgentStatus, Components, ControlRepository, Deployment, Desired, Phase, PolicyBook, Repository, RepositoryError,
+    Shards, Step, TenantControl, TenantRecord,
 };
 
 /// Why the fleet did not do it.
@@ -160,6 +160,8 @@ pub struct FleetParts {
     pub courier: Courier,
     /// Who is there.
     pub registry: Arc<Registry>,
+    /// The policies in force, shared with whoever asks while a call is under way.
+    pub policies: Arc<PolicyBook>,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// What each tenant may use, unless something else was set for it.
@@ -570,6 +572,7 @@ impl Fleet {
         let (agents, policies, deploying) = (RwLock::default(), RwLock::default(), tokio::sync::Mutex::default());
         let tenant = Tenant { record, budgets, hold, operator, agents, policies, deploying };
         apply_limits(&tenant, &limits);
+        self.parts().policies.set(tenant.id(), tenant.policies.read().enforced.clone());
         self.0.tenants.write().insert(tenant.record.id.clone(), Arc::new(tenant));
         Ok(())
     }
@@ -589,6 +592,7 @@ impl Fleet {
     }
 
     pub(crate) fn forget_tenant(&self, id: &TenantId) {
+        self.parts().policies.forget(id);
         self.0.tenants.write().remove(id);
     }
 

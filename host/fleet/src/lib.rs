@@ -9,6 +9,7 @@ mod crash_loop;
 mod fleet;
 mod hold;
 mod policy;
+mod policy_book;
 mod quarantine;
 mod repository;
 mod runner;
@@ -23,6 +24,7 @@ pub use control::{AgentQuarantine, ControlRepository, Notice, Standing, TenantCo
 pub use crash_loop::CrashAlarm;
 pub use fleet::{Deploy, Fleet, FleetError, FleetParts};
 pub use policy::{PolicyInForce, ShadowPolicy};
+pub use policy_book::PolicyBook;
 pub use repository::{
     Components, Deployment, Desired, PendingRecord, PolicyRecord, Repository, RepositoryError, TenantRecord,
 };

@@ -105,6 +105,7 @@ impl Fleet {
         self.parts().repository.delete_shadow_policy(tenant.id()).await?;
         let enforced = Arc::new(PolicyInForce { version, text, document, set: Some(set) });
         tenant.enforce(enforced.clone());
+        self.parts().policies.set(tenant.id(), enforced.clone());
         Ok(enforced)
     }
 
@@ -146,6 +147,7 @@ impl Fleet {
                 policies.shadow = Some(shadow(text, document, self.parts().clock.now()));
             } else {
                 policies.enforced = Arc::new(PolicyInForce { version, text, document, set: Some(set) });
+                self.parts().policies.set(tenant.id(), policies.enforced.clone());
             }
         }
         Ok(())
@@ -184,7 +186,7 @@ impl Tenant {
         let grants = policies.grants_of(&agent.id, manifest);
         let party = Party::new(caller, grants, self.budgets.requests.clone(), single_store, agent.counters.clone());
         party.set_shadow(policies.shadow_of(&agent.id));
-        let party = Arc::new(party.switched_by(agent.hold.switch()));
+        let party = Arc::new(party.with_http(self.budgets.http_requests.clone()).switched_by(agent.hold.switch()));
         agent.set_party(party.clone());
         party
     }

@@ -4,6 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
 use anyhow::{Context as _, ensure};
+use host_egress::EgressLimits;
 use host_engine::Pool;
 use host_quota::TenantLimits;
 use serde::{Deserialize, Serialize};
@@ -50,6 +51,8 @@ section! {
         message: Message = Message::default(),
         /// Limits on each tenant.
         tenant: Tenant = Tenant::default(),
+        /// The way out to other hosts.
+        egress: Egress = Egress::default(),
     }
 }
 
@@ -123,6 +126,32 @@ section! {
     }
 }
 
+section! {
+    /// The way out to other hosts.
+    Egress {
+        /// Certificates in PEM of authorities to trust besides the public ones; empty for none.
+        ca_file: PathBuf = PathBuf::new(),
+        /// Bytes of a request's body, 1 to 4194304.
+        request_bytes_max: u32 = 1 << 20,
+        /// Bytes of a response's body, 1 to 268435456.
+        response_bytes_max: u32 = 8 << 20,
+        /// Bytes of a response's status line and headers, 8192 to 1048576.
+        head_bytes_max: u32 = 32 << 10,
+        /// Headers of a response, 1 to 1000.
+        headers_max: u32 = 100,
+        /// Milliseconds to resolve and connect, 1 to 30000.
+        connect_ms_max: u32 = 5_000,
+        /// Milliseconds from there to the head of the response, 1 to 30000.
+        first_byte_ms_max: u32 = 30_000,
+        /// Milliseconds from one part of a response's body to the next, 1 to 30000.
+        between_bytes_ms_max: u32 = 10_000,
+        /// Milliseconds from the request to the end of its response, 1 to 600000.
+        total_ms_max: u32 = 60_000,
+        /// Tenants whose connections are kept for their next request, 1 to 10000.
+        pools_max: u32 = 256,
+    }
+}
+
 /// What carries messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -162,6 +191,7 @@ impl Config {
         within("message.headers_max", self.message.headers_max.into(), 1, 1_024)?;
         within("message.hop_max", self.message.hop_max.into(), 1, 1_024)?;
         self.tenant.limits().checked().map_err(|bad| anyhow::anyhow!("tenant.{bad}"))?;
+        self.egress.limits().checked()?;
         self.log
             .level
             .parse::<tracing_subscriber::EnvFilter>()
@@ -178,6 +208,7 @@ impl Config {
             ("engine", Engine::MEANINGS),
             ("message", Message::MEANINGS),
             ("tenant", Tenant::MEANINGS),
+            ("egress", Egress::MEANINGS),
         ];
         for (name, meanings) in sections {
             if let Some(toml::Value::Table(section)) = table.get(name) {
@@ -207,6 +238,23 @@ impl Tenant {
             http_requests_max: self.http_requests_max.into(),
             weight: self.weight.into(),
             parallelism: self.parallelism.into(),
+        }
+    }
+}
+
+impl Egress {
+    /// What bounds each request; not yet checked.
+    pub(crate) fn limits(&self) -> EgressLimits {
+        EgressLimits {
+            request_bytes_max: self.request_bytes_max,
+            response_bytes_max: self.response_bytes_max,
+            head_bytes_max: self.head_bytes_max,
+            headers_max: self.headers_max,
+            connect_ms_max: self.connect_ms_max,
+            first_byte_ms_max: self.first_byte_ms_max,
+            between_bytes_ms_max: self.between_bytes_ms_max,
+            total_ms_max: self.total_ms_max,
+            pools_max: self.pools_max,
         }
     }
 }
@@ -250,6 +298,8 @@ mod tests {
         check("[tenant]\nweight = 10000", None);
         check("[tenant]\nweight = 10001", Some("tenant.weight is 10001"));
         check("[tenant]\nmessages_per_day_max = 0", Some("tenant.messages_per_day_max is 0"));
+        check("[egress]\ntotal_ms_max = 0", Some("egress.total_ms_max is 0: it must lie between 1 and 600000"));
+        check("[egress]\nproxy = 'x'", Some("unknown field `proxy`"));
         check("[log]\nlevel = 'a=b=c'", Some("log.level"));
         check("listen = 'here'", Some("invalid socket address"));
         check("bus = 'nats://127.0.0.1'", Some("unknown variant"));
@@ -258,6 +308,11 @@ mod tests {
     #[test]
     fn the_defaults_of_a_tenant_are_those_of_the_house() {
         assert_eq!(Config::default().tenant.limits(), TenantLimits::default());
+    }
+
+    #[test]
+    fn the_configurations_limits_on_egress_are_the_way_outs_own() {
+        assert_eq!(Egress::default().limits(), EgressLimits::default());
     }
 
     #[test]

@@ -11,8 +11,9 @@ use host_api::{ApiState, TokenDigest};
 use host_app::{App, AppParts};
 use host_bus::{Bus, EmbeddedBus};
 use host_courier::{Courier, CourierParts, LogBook};
+use host_egress::{Authorities, Egress, EgressParts, NoSecrets, SystemResolve};
 use host_engine::{CompilerSettings, Engine, EngineSettings};
-use host_fleet::{Fleet, FleetParts, RandomIds, Shards, SystemClock};
+use host_fleet::{Fleet, FleetParts, PolicyBook, RandomIds, Shards, SystemClock};
 use host_gate::{Gate, MessageLimits};
 use host_ledger::{Act, Ledger, UsageBook};
 use host_model::Clock;
@@ -130,11 +131,13 @@ async fn wire(
     let registry = Arc::new(Registry::new());
     let engine = Arc::new(engine(config, data.artifacts().as_path(), &files::artifact_key(data)?)?);
     tracing::info!(pool = engine.describe_pool(), "sandbox");
+    let policies = Arc::new(PolicyBook::new());
     let courier = Courier::new(CourierParts {
         gate: Gate::new(message_limits(config)),
         bus: bus.clone(),
         registry: registry.clone(),
         logs: logs.clone(),
+        egress: egress(config, policies.clone())?,
         ids: Arc::new(RandomIds::new()?),
         started: clock.now(),
         ledger: ledger.clone(),
@@ -149,6 +152,7 @@ async fn wire(
         bus,
         courier: courier.clone(),
         registry: registry.clone(),
+        policies,
         clock,
         tenant_limits: config.tenant.limits(),
         base_url,
@@ -167,6 +171,24 @@ fn engine(config: &Config, artifacts: &Path, key: &[u8; 32]) -> anyhow::Result<E
     compiler.cpu_max = Duration::from_secs(config.engine.compile_cpu_seconds.into());
     compiler.memory_bytes_max = u64::from(config.engine.compile_memory_mib) << 20;
     Ok(Engine::new(settings, compiler, artifacts, key)?)
+}
+
+/// The way out, under the tenants' policies.
+fn egress(config: &Config, policies: Arc<PolicyBook>) -> anyhow::Result<Egress> {
+    let file = &config.egress.ca_file;
+    let authorities = if file.as_os_str().is_empty() {
+        Authorities::public()
+    } else {
+        let pem = std::fs::read(file).with_context(|| format!("cannot read egress.ca_file {}", file.display()))?;
+        Authorities::public().with_pem(&pem).with_context(|| format!("egress.ca_file {}", file.display()))?
+    };
+    Ok(Egress::new(EgressParts {
+        policy: policies,
+        secrets: Arc::new(NoSecrets),
+        resolve: Arc::new(SystemResolve::new()),
+        authorities,
+        limits: config.egress.limits().checked()?,
+    }))
 }
 
 fn message_limits(config: &Config) -> MessageLimits {

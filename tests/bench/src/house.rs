@@ -229,6 +229,7 @@ async fn parts(data: &Path, artefacts: &Path, hop_max: u16) -> anyhow::Result<(F
         bus: bus.clone(),
         registry: registry.clone(),
         logs: Arc::new(LogBook::new(clock.clone())),
+        egress: host_egress::Egress::closed(),
         ids: Arc::new(RandomIds::new()?),
         started: clock.now(),
         ledger: ledger.clone(),

@@ -211,6 +211,7 @@ impl House {
             registry: registry.clone(),
             logs: logs.clone(),
             ledger: tests_kit::audit::MemoryAudit::nobodys(),
+            egress: host_egress::Egress::closed(),
             clock: clock.clone(),
             ids: Arc::new(CountedIds::default()),
             started: NOW,
