@@ -235,7 +235,9 @@ mod tests {
             for interface in ["wasi:http/outgoing-handler", "wasi:http/types"] {
                 check(&format!("{interface}@{version}"), Kind::Granted(Capability::Http));
             }
-            for interface in ["wasi:http/incoming-handler", "wasi:http/proxy", "wasi:sockets/tcp", "wasi:sockets/network"] {
+            for interface in
+                ["wasi:http/incoming-handler", "wasi:http/proxy", "wasi:sockets/tcp", "wasi:sockets/network"]
+            {
                 check(&format!("{interface}@{version}"), Kind::Unknown);
             }
         }

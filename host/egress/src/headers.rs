@@ -89,9 +89,24 @@ mod tests {
     #[test]
     fn headers_that_route_frame_or_identify_are_the_hosts_alone() {
         for name in [
-            "Host", "connection", "TE", "Transfer-Encoding", "upgrade", "keep-alive", "proxy-authorization",
-            "Proxy-Connection", "cookie", "forwarded", "X-Forwarded-For", "x-forwarded-host", "via", "x-tenant",
-            "X-Tenant-Id", "expect", "trailer", "http2-settings",
+            "Host",
+            "connection",
+            "TE",
+            "Transfer-Encoding",
+            "upgrade",
+            "keep-alive",
+            "proxy-authorization",
+            "Proxy-Connection",
+            "cookie",
+            "forwarded",
+            "X-Forwarded-For",
+            "x-forwarded-host",
+            "via",
+            "x-tenant",
+            "X-Tenant-Id",
+            "expect",
+            "trailer",
+            "http2-settings",
         ] {
             assert_eq!(admitted(&[(name, "1")]), Err(BadHeader::Forbidden), "{name}");
         }
@@ -111,7 +126,9 @@ mod tests {
 
     #[test]
     fn what_would_end_a_line_is_malformed() {
-        for (name, value) in [("a\r\nb", "c"), ("a", "b\r\nc: d"), ("a", "b\nc"), ("a b", "c"), ("", "c"), ("a:", "b"), ("a", "\0")] {
+        for (name, value) in
+            [("a\r\nb", "c"), ("a", "b\r\nc: d"), ("a", "b\nc"), ("a b", "c"), ("", "c"), ("a:", "b"), ("a", "\0")]
+        {
             assert_eq!(admitted(&[(name, value)]), Err(BadHeader::Malformed), "{name:?} {value:?}");
         }
     }

@@ -175,14 +175,43 @@ mod tests {
     fn every_other_notation_of_a_host_is_refused() {
         let check = |raw: &str, expected: BadUrl| assert_eq!(Url::parse(raw), Err(expected), "{raw:?}");
         for host in [
-            "0177.0.0.1", "2130706433", "0x7f.1", "0x7f000001", "127.1", "127.0.1", "1.2.3.4.5", "01.2.3.4", "256.1.1.1",
-            "[::1]", "[::ffff:127.0.0.1]", "[::127.0.0.1]", "[64:ff9b::7f00:1]", "[2002:7f00:1::]", "[fe80::1%25eth0]",
-            "a@b", "user:pass@b", "127.0.0.1@a.com", "", ".", "a..b", "-a.com", "a-.com", "a_b.com", "%61.com", "a.0x1",
+            "0177.0.0.1",
+            "2130706433",
+            "0x7f.1",
+            "0x7f000001",
+            "127.1",
+            "127.0.1",
+            "1.2.3.4.5",
+            "01.2.3.4",
+            "256.1.1.1",
+            "[::1]",
+            "[::ffff:127.0.0.1]",
+            "[::127.0.0.1]",
+            "[64:ff9b::7f00:1]",
+            "[2002:7f00:1::]",
+            "[fe80::1%25eth0]",
+            "a@b",
+            "user:pass@b",
+            "127.0.0.1@a.com",
+            "",
+            ".",
+            "a..b",
+            "-a.com",
+            "a-.com",
+            "a_b.com",
+            "%61.com",
+            "a.0x1",
         ] {
             let refused = Url::parse(&format!("https://{host}/"));
             assert!(matches!(refused, Err(BadUrl::Host | BadUrl::Port)), "{host}: {refused:?}");
         }
-        for raw in ["https://ⓛocalhost/", "https://a.com\\@b.com/", "https://a.com/\r\nX: y", "https://a.com/ b", "https://a/#f"] {
+        for raw in [
+            "https://ⓛocalhost/",
+            "https://a.com\\@b.com/",
+            "https://a.com/\r\nX: y",
+            "https://a.com/ b",
+            "https://a/#f",
+        ] {
             check(raw, BadUrl::Character);
         }
         for raw in ["ftp://a/", "//a/", "a", "file:///etc/passwd", "HTTPS://a/", "gopher://a"] {
@@ -207,7 +236,8 @@ mod tests {
         check("/v1/x", "/v1/", true);
         check("/v1", "/v1/", false);
         check("/anything", "/", true);
-        for path in ["/v1/../admin", "/v1/%2e%2E/admin", "/v1/..%2fadmin", "/v1/..;x/admin", "/v1//admin", "/v1/%252e"] {
+        for path in ["/v1/../admin", "/v1/%2e%2E/admin", "/v1/..%2fadmin", "/v1/..;x/admin", "/v1//admin", "/v1/%252e"]
+        {
             check(path, "/v1", false);
         }
     }

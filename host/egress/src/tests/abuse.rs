@@ -12,7 +12,13 @@ async fn a_granted_host_is_called_and_answers() {
     let (world, server) = (World::new(), Server::start(|_| ok("hello")).await);
     world.name("a.test", &server);
     let url = url("a.test", &server, "/x?y=1");
-    let ask = Ask { method: "POST", headers: &[("x-one", "1"), ("content-length", "4")], url: &url, body: "body", ..Ask::default() };
+    let ask = Ask {
+        method: "POST",
+        headers: &[("x-one", "1"), ("content-length", "4")],
+        url: &url,
+        body: "body",
+        ..Ask::default()
+    };
     let mut response = world.send(&ask).await.unwrap();
     assert_eq!((response.status, body(&mut response).await.unwrap().as_str()), (200, "hello"));
     let [request] = server.requests().try_into().unwrap();
@@ -40,7 +46,8 @@ async fn a_name_that_stands_for_a_special_address_is_never_connected_to() {
 
 #[tokio::test]
 async fn a_name_is_resolved_once_for_a_connection_and_what_was_checked_is_connected_to() {
-    let (world, server, other) = (World::new(), Server::start(|_| ok("right")).await, Server::start(|_| ok("wrong")).await);
+    let (world, server, other) =
+        (World::new(), Server::start(|_| ok("right")).await, Server::start(|_| ok("wrong")).await);
     world.name_each("a.test", &[&[server.address], &[other.address]]);
     let url = url("a.test", &server, "/");
     for _ in 0..3 {
@@ -53,7 +60,9 @@ async fn a_name_is_resolved_once_for_a_connection_and_what_was_checked_is_connec
 async fn a_redirect_is_handed_back_and_not_followed() {
     let (world, sink) = (World::new(), Server::start(|_| ok("followed")).await);
     world.name("b.test", &sink);
-    for location in [url("b.test", &sink, "/"), "http://169.254.169.254/latest".to_owned(), "file:///etc/passwd".to_owned()] {
+    for location in
+        [url("b.test", &sink, "/"), "http://169.254.169.254/latest".to_owned(), "file:///etc/passwd".to_owned()]
+    {
         let to = location.clone();
         let redirect = move |_: &str| {
             Answer::Bytes(format!("HTTP/1.1 302 Found\r\nlocation: {to}\r\ncontent-length: 0\r\n\r\n").into_bytes())
@@ -92,9 +101,17 @@ async fn nothing_that_a_guest_writes_makes_a_second_request() {
         ("a", "b\r\n\r\nGET /second HTTP/1.1"),
         ("a: b\r\nc", "d"),
     ] {
-        check(Ask { method: "POST", url: &url, headers: &[header], body: "GET /second HTTP/1.1\r\n\r\n", ..Ask::default() }).await;
+        check(Ask {
+            method: "POST",
+            url: &url,
+            headers: &[header],
+            body: "GET /second HTTP/1.1\r\n\r\n",
+            ..Ask::default()
+        })
+        .await;
     }
-    check(Ask { url: &url, headers: &[("content-length", "0"), ("content-length", "5")], body: "", ..Ask::default() }).await;
+    check(Ask { url: &url, headers: &[("content-length", "0"), ("content-length", "5")], body: "", ..Ask::default() })
+        .await;
     assert!(server.requests().is_empty());
     let body = "GET /second HTTP/1.1\r\n\r\n";
     world.send(&Ask { method: "POST", url: &url, body, ..Ask::default() }).await.unwrap();
@@ -115,9 +132,10 @@ async fn an_answer_ends_at_its_bounds() {
     let head = "HTTP/1.1 200 OK\r\n";
     let answer = move |request: &str| match request.split(' ').nth(1) {
         Some("/endless") => Answer::Endless(format!("{head}\r\n").into_bytes(), vec![b'x'; 1000]),
-        Some("/chunks") => {
-            Answer::Endless(format!("{head}transfer-encoding: chunked\r\n\r\n").into_bytes(), format!("400\r\n{}\r\n", "x".repeat(1024)).into_bytes())
-        }
+        Some("/chunks") => Answer::Endless(
+            format!("{head}transfer-encoding: chunked\r\n\r\n").into_bytes(),
+            format!("400\r\n{}\r\n", "x".repeat(1024)).into_bytes(),
+        ),
         Some("/long") => Answer::Bytes(format!("{head}content-length: 10001\r\n\r\n").into_bytes()),
         Some("/exact") => ok(&"x".repeat(10_000)),
         Some("/headers") => Answer::Endless(head.into(), b"a: b\r\n".to_vec()),
@@ -125,7 +143,9 @@ async fn an_answer_ends_at_its_bounds() {
         Some("/many") => Answer::Bytes(format!("{head}{}\r\n", "a: b\r\n".repeat(51)).into_bytes()),
         Some("/stall") => Answer::Bytes(format!("{head}content-length: 5\r\n\r\nhe").into_bytes()),
         Some("/informed") => Answer::Endless(Vec::new(), b"HTTP/1.1 103 Early Hints\r\n\r\n".to_vec()),
-        Some("/switch") => Answer::Bytes(b"HTTP/1.1 101 Switching Protocols\r\nupgrade: x\r\nconnection: upgrade\r\n\r\n".to_vec()),
+        Some("/switch") => {
+            Answer::Bytes(b"HTTP/1.1 101 Switching Protocols\r\nupgrade: x\r\nconnection: upgrade\r\n\r\n".to_vec())
+        }
         Some("/torn") => Answer::Bytes(b"HTP/9 what\r\n\r\n".to_vec()),
         _ => Answer::Silence,
     };
@@ -159,7 +179,9 @@ async fn an_answer_ends_at_its_bounds() {
 #[tokio::test]
 async fn a_body_that_drips_ends_with_the_total_time() {
     let limits = EgressLimits { total_ms_max: 300, ..EgressLimits::default() };
-    let drip = |_: &str| Answer::Drip(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n".to_vec(), b"1\r\nx\r\n".to_vec());
+    let drip = |_: &str| {
+        Answer::Drip(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n".to_vec(), b"1\r\nx\r\n".to_vec())
+    };
     let (world, server) = (World::with(Setup { limits, ..Setup::default() }), Server::start(drip).await);
     world.name("a.test", &server);
     let began = Instant::now();
@@ -173,7 +195,8 @@ async fn absurd_waits_of_a_guest_are_the_hosts() {
     let (world, server) = (World::new(), Server::start(|_| Answer::Silence).await);
     world.name("a.test", &server);
     let url = url("a.test", &server, "/");
-    let waits = Waits { connect: Some(Duration::ZERO), first_byte: Some(Duration::ZERO), between_bytes: Some(Duration::ZERO) };
+    let zero = Some(Duration::ZERO);
+    let waits = Waits { connect: zero, first_byte: zero, between_bytes: zero, total: None };
     let ended = world.send(&Ask { url: &url, waits, ..Ask::default() }).await;
     assert!(matches!(ended, Err(EgressError::TimedOut { after }) if after == Duration::from_millis(2)), "{ended:?}");
 }

@@ -12,9 +12,13 @@ use crate::{Authorities, EgressError, EgressLimits};
 
 #[tokio::test]
 async fn two_tenants_share_no_connection_and_one_keeps_its_own() {
-    let (world, server) = (World::new(), Server::start(|_| {
-        Answer::Bytes(b"HTTP/1.1 200 OK\r\nset-cookie: who=you\r\ncontent-length: 0\r\n\r\n".to_vec())
-    }).await);
+    let (world, server) = (
+        World::new(),
+        Server::start(|_| {
+            Answer::Bytes(b"HTTP/1.1 200 OK\r\nset-cookie: who=you\r\ncontent-length: 0\r\n\r\n".to_vec())
+        })
+        .await,
+    );
     world.name("a.test", &server);
     let url = url("a.test", &server, "/");
     for tenant in ["acme", "globex", "acme", "globex"] {
@@ -167,5 +171,8 @@ async fn a_certificate_is_checked_against_the_name_and_not_against_the_address()
 fn only_certificates_are_authorities() {
     let check = |pem: &str| Authorities::public().with_pem(pem.as_bytes()).unwrap_err().to_string();
     assert_eq!(check(""), "there is no certificate in it");
-    assert_eq!(check("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"), "a certificate that cannot be an authority");
+    assert_eq!(
+        check("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"),
+        "a certificate that cannot be an authority"
+    );
 }

@@ -14,8 +14,8 @@ use zeroize::Zeroizing;
 
 use super::server::Server;
 use crate::{
-    Authorities, Egress, EgressError, EgressLimits, EgressParts, EgressPolicy, EgressRequest, Header, Resolve, Response,
-    SecretBinding, SecretSource, Waits,
+    Authorities, Egress, EgressError, EgressLimits, EgressParts, EgressPolicy, EgressRequest, Header, Resolve,
+    Response, SecretBinding, SecretSource, Waits,
 };
 
 /// Names and what they stand for, one answer after the other; the last one stays.

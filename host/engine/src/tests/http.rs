@@ -3,9 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 
-use host_egress::{
-    Authorities, EgressLimits, EgressParts, EgressPolicy, Resolve, SecretBinding, SecretSource,
-};
+use host_egress::{Authorities, EgressLimits, EgressParts, EgressPolicy, Resolve, SecretBinding, SecretSource};
 use host_model::{Outcome, Scheme, SecretName, TenantId, TrapCause};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -75,11 +73,8 @@ impl World {
         });
         let http = ["http://a.test", "http://b.test", "http://private.test"].map(|host| host.parse().unwrap()).into();
         let grants = Grants { http, secrets: vec!["key".parse().unwrap()], ..Grants::default() };
-        let limits = Limits {
-            fuel_per_message: 100_000_000_000,
-            deadline: Duration::from_secs(60),
-            ..Limits::default()
-        };
+        let limits =
+            Limits { fuel_per_message: 100_000_000_000, deadline: Duration::from_secs(60), ..Limits::default() };
         let under_way = Budget::new(8);
         let sandbox = Sandbox::new(Pool::Fast, 4);
         let program = sandbox.program(&guest("tests/guests/target/wasm32-wasip2/release/caller.wasm")).await;
@@ -129,7 +124,8 @@ async fn serve(listener: TcpListener, seen: Arc<parking_lot::Mutex<Vec<String>>>
                 _ => "hello".to_owned(),
             };
             let len = if path == "/cut" { 100 } else { body.len() };
-            let head = format!("HTTP/1.1 200 OK\r\nx-server: loopback\r\nconnection: close\r\ncontent-length: {len}\r\n\r\n");
+            let head =
+                format!("HTTP/1.1 200 OK\r\nx-server: loopback\r\nconnection: close\r\ncontent-length: {len}\r\n\r\n");
             // The other side may have read enough.
             let _ = stream.write_all(&[head.as_bytes(), body.as_bytes()].concat()).await;
         });
