@@ -14,7 +14,7 @@ use host_calls::{
 use host_egress::{Egress, EgressError, EgressRequest, Header, Response, ResponseBody, Waits};
 use host_model::Incarnation;
 use parking_lot::Mutex;
-use tokio::time::{Instant, timeout};
+use tokio::time::Instant;
 
 use crate::party::count;
 use crate::refusal::of_egress;
@@ -44,9 +44,7 @@ impl Courier {
                 None => refuse(party, too_many_open()),
             },
             HttpCall::Read { handle, max } => match self.streams().take(who, handle) {
-                Some((held, body)) => {
-                    Answer::Later(Box::pin(read(party.clone(), held, body, max as usize, context.remaining)))
-                }
+                Some((held, body)) => Answer::Later(Box::pin(read(party.clone(), held, body, max as usize))),
                 None => refuse(party, Refusal::NotFound),
             },
             HttpCall::Close { handle } => {
@@ -67,7 +65,7 @@ fn too_many_open() -> Refusal {
     Refusal::OverQuota(RefusalNumbers::of("responses-open").past(max, max + 1).retry_after_ms(100))
 }
 
-/// Makes a request, for as long as the run that asks has left.
+/// Makes a request. The response lasts as long as the run that asks for it may, and no longer.
 async fn opened(
     egress: Egress,
     party: Arc<Party>,
@@ -85,24 +83,16 @@ async fn opened(
         url: &url,
         headers: headers.into_iter().map(|HttpHeader { name, value }| Header { name, value }).collect(),
         body,
-        waits: waits_of(waits),
+        waits: waits_of(waits, remaining),
     };
-    let fetched = timeout(remaining, egress.fetch(request)).await;
-    let fetched = fetched.unwrap_or(Err(EgressError::TimedOut { after: remaining }));
-    let Response { status, headers, body } = fetched.map_err(|error| told(&party, &error))?;
+    let Response { status, headers, body } = egress.fetch(request).await.map_err(|error| told(&party, &error))?;
     let headers = headers.into_iter().map(|Header { name, value }| HttpHeader { name, value }).collect();
     Ok(HostReply::Http(HttpReply::Opened { status, headers, handle: held.put_back(body) }))
 }
 
-async fn read(
-    party: Arc<Party>,
-    held: Held,
-    mut body: ResponseBody,
-    max: usize,
-    remaining: Duration,
-) -> Result<HostReply, Refusal> {
-    let bytes = timeout(remaining, body.read(max.min(READ_LEN_MAX))).await;
-    let bytes = bytes.unwrap_or(Err(EgressError::TimedOut { after: remaining }));
+/// Reads on. The body's own deadline is within that of the run that opened it.
+async fn read(party: Arc<Party>, held: Held, mut body: ResponseBody, max: usize) -> Result<HostReply, Refusal> {
+    let bytes = body.read(max.min(READ_LEN_MAX)).await;
     Ok(HostReply::Http(match bytes.map_err(|error| told(&party, &error))? {
         Some(bytes) => {
             held.put_back(body);
@@ -112,12 +102,13 @@ async fn read(
     }))
 }
 
-fn waits_of(waits: HttpWaits) -> Waits {
+fn waits_of(waits: HttpWaits, remaining: Duration) -> Waits {
     let millis = |ms: Option<u64>| ms.map(Duration::from_millis);
     Waits {
         connect: millis(waits.connect_ms),
         first_byte: millis(waits.first_byte_ms),
         between_bytes: millis(waits.between_bytes_ms),
+        total: Some(remaining),
     }
 }
 

@@ -10,7 +10,6 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::body::BodyBounds;
 use crate::connector::ConnectError;
-use crate::limits::millis;
 use crate::pools::Pools;
 use crate::{
     Authorities, DenyAll, EgressError, EgressLimits, EgressPolicy, EgressRequest, Header, NoSecrets, Resolve, Response,
@@ -78,7 +77,7 @@ impl Egress {
         let admitted = self.admit(&request, headers)?;
         let under_way = request.under_way.share(1)?;
         let limits = self.limits();
-        let (started, total) = (Instant::now(), millis(limits.total_ms_max));
+        let (started, total) = (Instant::now(), limits.total_wait(&request.waits));
         let bounds = BodyBounds {
             len_max: limits.response_bytes_max.into(),
             deadline: started + total,

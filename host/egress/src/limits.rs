@@ -77,12 +77,19 @@ pub struct Waits {
     pub first_byte: Option<Duration>,
     /// From one part of the body to the next.
     pub between_bytes: Option<Duration>,
+    /// For all of it.
+    pub total: Option<Duration>,
 }
 
 impl EgressLimits {
     /// The longest wait for the head of a response, connecting included.
     pub(crate) fn head_wait(&self, waits: &Waits) -> Duration {
         clamp(waits.connect, self.connect_ms_max).saturating_add(clamp(waits.first_byte, self.first_byte_ms_max))
+    }
+
+    /// The longest time for all of it.
+    pub(crate) fn total_wait(&self, waits: &Waits) -> Duration {
+        clamp(waits.total, self.total_ms_max)
     }
 
     /// The longest wait for the next part of a body.

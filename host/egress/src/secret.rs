@@ -4,11 +4,14 @@ use host_model::{Grants, SecretName, TenantId};
 use http::HeaderValue;
 use zeroize::Zeroizing;
 
-use crate::{EgressError, EgressPolicy, SecretSource, Url};
+use crate::{BadHeader, EgressError, EgressPolicy, SecretSource, Url};
 
 /// How a placeholder begins and ends: `{{secret:name}}`.
 const OPEN: &[u8] = b"{{secret:";
 const CLOSE: &[u8] = b"}}";
+
+/// The longest value with its secrets in place, in bytes: a short one may name a long secret many times.
+const FILLED_LEN_MAX: usize = 16 << 10;
 
 /// Whether a text holds the beginning of a placeholder, well-formed or not.
 pub(crate) fn holds_placeholder(text: &[u8]) -> bool {
@@ -27,13 +30,20 @@ pub(crate) struct Use<'a> {
 impl Use<'_> {
     /// A header's value with its secrets in place. Without placeholders it is the value itself; a placeholder never passes.
     pub(crate) fn fill(&self, value: &[u8]) -> Result<HeaderValue, EgressError> {
-        let mut filled = Zeroizing::new(Vec::with_capacity(value.len()));
+        // As large as it can get: a vector that grows leaves copies behind.
+        let mut filled =
+            Zeroizing::new(Vec::with_capacity(if holds_placeholder(value) { FILLED_LEN_MAX } else { value.len() }));
         let (mut rest, mut secrets) = (value, 0_usize);
         while let Some(at) = find(rest, OPEN) {
             let (before, placeholder) = rest.split_at(at);
             let (name, after) = parse(placeholder).ok_or(EgressError::SecretNotGranted)?;
             filled.extend_from_slice(before);
-            filled.extend_from_slice(self.secret(&name)?.as_bytes());
+            let secret = self.secret(&name)?;
+            let len = filled.len() + secret.len() + after.len();
+            if len > FILLED_LEN_MAX {
+                return Err(BadHeader::TooLarge { len, len_max: FILLED_LEN_MAX }.into());
+            }
+            filled.extend_from_slice(secret.as_bytes());
             (rest, secrets) = (after, secrets + 1);
         }
         filled.extend_from_slice(rest);
@@ -92,18 +102,23 @@ mod tests {
         fn secret(&self, _: &TenantId, name: &SecretName) -> Option<Zeroizing<String>> {
             match name.as_str() {
                 "key" | "unbound" | "ungranted" => Some("canary".to_owned().into()),
+                "long" => Some("x".repeat(10_000).into()),
                 "torn" => Some("a\r\nb".to_owned().into()),
                 _ => None,
             }
         }
     }
 
-    fn filled(tenant: &str, url: &str, value: &str) -> Option<String> {
-        let secrets = ["key", "unbound", "missing", "torn"].map(|name| name.parse().unwrap());
+    fn fill(tenant: &str, url: &str, value: &str) -> Result<HeaderValue, EgressError> {
+        let secrets = ["key", "unbound", "missing", "torn", "long"].map(|name| name.parse().unwrap());
         let grants = Grants { secrets: secrets.into(), ..Grants::default() };
         let (tenant, url) = (tenant.parse().unwrap(), Url::parse(url).unwrap());
         let usage = Use { tenant: &tenant, grants: &grants, url: &url, policy: &One, source: &One };
-        match usage.fill(value.as_bytes()) {
+        usage.fill(value.as_bytes())
+    }
+
+    fn filled(tenant: &str, url: &str, value: &str) -> Option<String> {
+        match fill(tenant, url, value) {
             Ok(value) => {
                 assert!(!format!("{value:?}").contains("canary"));
                 Some(String::from_utf8(value.as_bytes().to_vec()).unwrap())
@@ -141,5 +156,13 @@ mod tests {
             check(home, torn, None);
         }
         assert_eq!(filled("globex", home, "{{secret:key}}"), None);
+    }
+
+    #[test]
+    fn a_value_does_not_grow_past_its_bound_by_its_secrets() {
+        let len = |value: &str| fill("acme", "https://api.a.com/v1", value).map(|value| value.len());
+        assert_eq!(len("{{secret:long}}").unwrap(), 10_000);
+        let refused = len(&"{{secret:long}}".repeat(1_000));
+        assert!(matches!(refused, Err(EgressError::Header(BadHeader::TooLarge { .. }))), "{refused:?}");
     }
 }

@@ -237,6 +237,7 @@ async fn parts(data: &Path, artefacts: &Path, hop_max: u16) -> anyhow::Result<(F
     });
     let parts = FleetParts {
         repository: sqlite.clone(),
+        policies: Arc::new(host_fleet::PolicyBook::new()),
         controls: sqlite.clone(),
         components: Arc::new(ComponentFiles::open(&data)?),
         cards: sqlite,

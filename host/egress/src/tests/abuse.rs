@@ -195,8 +195,8 @@ async fn absurd_waits_of_a_guest_are_the_hosts() {
     let (world, server) = (World::new(), Server::start(|_| Answer::Silence).await);
     world.name("a.test", &server);
     let url = url("a.test", &server, "/");
-    let waits =
-        Waits { connect: Some(Duration::ZERO), first_byte: Some(Duration::ZERO), between_bytes: Some(Duration::ZERO) };
+    let zero = Some(Duration::ZERO);
+    let waits = Waits { connect: zero, first_byte: zero, between_bytes: zero, total: None };
     let ended = world.send(&Ask { url: &url, waits, ..Ask::default() }).await;
     assert!(matches!(ended, Err(EgressError::TimedOut { after }) if after == Duration::from_millis(2)), "{ended:?}");
 }

@@ -48,7 +48,8 @@ impl Default for Order {
 /// `{status, headers, body}`, or `{error}` with the step that failed.
 pub(crate) fn fetch(order: &Order) -> Value {
     let fetched = respond(order).and_then(|response| {
-        let headers: Vec<_> = response.headers().entries().into_iter().map(|(name, value)| (name, text(value))).collect();
+        let headers: Vec<_> =
+            response.headers().entries().into_iter().map(|(name, value)| (name, text(value))).collect();
         let (status, body) = (response.status(), read(&response, order.read_max)?);
         Ok(json!({ "status": status, "headers": headers, "len": body.len(), "body": text(body) }))
     });
