@@ -12,6 +12,7 @@ mod refusal;
 mod replies;
 #[cfg(test)]
 mod samples;
+mod spending;
 mod watch;
 
 pub use courier::{Courier, CourierParts};

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use host_gate::Accepted;
 use host_mailbox::Push;
 use host_model::{Caller, Grants};
-use host_quota::Budget;
+use host_quota::{Budget, TenantLimits, TenantRates};
 
 /// Takes accepted messages for one receiver. Implemented by the scheduler.
 pub trait Mail: Send + Sync {
@@ -26,11 +26,13 @@ pub struct Party {
     pub single_store: bool,
     /// What it did. Shared by the starts of one agent.
     pub counters: Arc<Counters>,
+    /// What its tenant may do in a second or a day.
+    pub rates: Arc<TenantRates>,
     pub(crate) seq: AtomicU64,
 }
 
 impl Party {
-    /// A party that has sent nothing yet.
+    /// A party that has sent nothing yet, with rates of its own: a tenant's defaults, until [`within`](Self::within) says whose.
     pub fn new(
         caller: Arc<Caller>,
         grants: Grants,
@@ -38,7 +40,14 @@ impl Party {
         single_store: bool,
         counters: Arc<Counters>,
     ) -> Self {
-        Self { caller, grants, requests, single_store, counters, seq: AtomicU64::new(0) }
+        let rates = Arc::new(TenantRates::new(&TenantLimits::default()));
+        Self { caller, grants, requests, single_store, counters, rates, seq: AtomicU64::new(0) }
+    }
+
+    /// The same party, spending from its tenant's rates.
+    #[must_use]
+    pub fn within(self, rates: Arc<TenantRates>) -> Self {
+        Self { rates, ..self }
     }
 }
 

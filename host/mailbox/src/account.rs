@@ -44,7 +44,11 @@ impl Account {
 
     /// Rounds until there is credit; none if there is some now.
     pub(crate) fn rounds_to_credit(&self) -> u64 {
-        if self.credit_nanos > 0 { 0 } else { self.credit_nanos.unsigned_abs() / self.quantum_nanos().unsigned_abs() + 1 }
+        if self.credit_nanos > 0 {
+            0
+        } else {
+            self.credit_nanos.unsigned_abs() / self.quantum_nanos().unsigned_abs() + 1
+        }
     }
 
     pub(crate) fn set_weight(&mut self, weight: Weight) {

@@ -87,6 +87,8 @@ section! {
         headers_max: u16 = 32,
         /// Handlers one chain of causes may come through, 1 to 1024.
         hop_max: u16 = 32,
+        /// Messages that are sent because of one message, 1 to 10000000.
+        root_messages_max: u32 = 10_000,
     }
 }
 
@@ -138,6 +140,7 @@ impl Config {
         within("message.payload_bytes_max", self.message.payload_bytes_max, 1, 16 << 20)?;
         within("message.headers_max", self.message.headers_max.into(), 1, 1_024)?;
         within("message.hop_max", self.message.hop_max.into(), 1, 1_024)?;
+        within("message.root_messages_max", self.message.root_messages_max, 1, 10_000_000)?;
         within("tenant.memory_mib_max", self.tenant.memory_mib_max, 1, 1 << 20)?;
         within("tenant.requests_max", self.tenant.requests_max, 1, 65_536)?;
         self.log
@@ -201,6 +204,7 @@ mod tests {
         check("[engine]\ninstances_max = 0", Some("engine.instances_max is 0: it must lie between 1 and 20000"));
         check("[engine]\npool = 'slow'", Some("unknown variant `slow`"));
         check("[message]\nhop_max = 0", Some("message.hop_max is 0"));
+        check("[message]\nroot_messages_max = 0", Some("message.root_messages_max is 0"));
         check("[tenant]\nmemory_mib_max = 0", Some("tenant.memory_mib_max is 0"));
         check("[log]\nlevel = 'a=b=c'", Some("log.level"));
         check("listen = 'here'", Some("invalid socket address"));
