@@ -12,6 +12,7 @@ use wasmtime::ResourceLimiter;
 use wasmtime::component::ResourceTable;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
+use crate::cutoff::CutOff;
 use crate::settings::{INSTANCES_MAX, MEMORIES_MAX, TABLE_ELEMENTS_MAX, TABLES_MAX};
 
 /// What every instance of an agent is born with. Fixed: an instance cannot become somebody else.
@@ -26,6 +27,8 @@ pub struct Birth {
     pub limits: Limits,
     /// What its tenant may use in linear memory, all instances together.
     pub tenant_memory: Arc<Budget>,
+    /// How many instances its tenant may have alive.
+    pub tenant_instances: Arc<Budget>,
     /// The free settings of its manifest.
     pub settings: BTreeMap<String, String>,
     /// Where an agent would find the registry over HTTP.
@@ -51,16 +54,21 @@ pub(crate) struct AgentState {
     pub(crate) memory: MemoryMeter,
     run: Run,
     calls_made: u32,
-    /// The price of what was written to stdout and stderr since fuel was last charged: a stream cannot reach the store's fuel.
-    pub(crate) stdio_debt: Arc<AtomicU64>,
+    /// The price of what was printed, and of randomness, since fuel was last charged: they cannot reach the store's fuel.
+    pub(crate) debt: Arc<AtomicU64>,
+    /// Its place among the tenant's instances.
+    _instance: Share,
 }
 
 impl AgentState {
-    pub(crate) fn new(birth: Arc<Birth>, run: Run) -> Self {
+    /// The state of a new instance, if the tenant may have one more.
+    pub(crate) fn new(birth: Arc<Birth>, run: Run) -> Result<Self, CutOff> {
+        let instance = birth.tenant_instances.share(1).map_err(|over| CutOff::without_place(&over))?;
         let mut table = ResourceTable::new();
         table.set_max_capacity(crate::settings::RESOURCES_MAX);
         let memory = MemoryMeter::new(birth.limits.memory_bytes_max, birth.tenant_memory.clone());
-        Self { birth, wasi: None, table, memory, run, calls_made: 0, stdio_debt: Arc::default() }
+        let (wasi, debt) = (None, Arc::default());
+        Ok(Self { birth, wasi, table, memory, run, calls_made: 0, debt, _instance: instance })
     }
 
     /// The next run of a resident instance.
@@ -91,7 +99,7 @@ impl AgentState {
 
 impl WasiView for AgentState {
     fn ctx(&mut self) -> WasiCtxView<'_> {
-        let (birth, debt) = (&self.birth, &self.stdio_debt);
+        let (birth, debt) = (&self.birth, &self.debt);
         WasiCtxView { ctx: self.wasi.get_or_insert_with(|| crate::wasi::context(birth, debt)), table: &mut self.table }
     }
 }

@@ -1,8 +1,8 @@
 //! The verbs: what is deployed, and what runs of it.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use foldhash::fast::RandomState;
 use host_bus::Bus;
@@ -17,7 +17,8 @@ use parking_lot::RwLock;
 use crate::agent::{Agent, Spec};
 use crate::start::{Checked, Running};
 use crate::{
-    AgentStatus, Components, Deployment, Desired, Phase, Repository, RepositoryError, Shards, Step, TenantRecord,
+    AgentStatus, Components, CrashLoops, Deployment, Desired, Phase, Repository, RepositoryError, Shards, Step,
+    TenantRecord,
 };
 
 /// Why the fleet did not do it.
@@ -125,6 +126,7 @@ struct Inner {
     shards: Shards,
     tenants: RwLock<BTreeMap<TenantId, Arc<Tenant>>>,
     incarnations: AtomicU64,
+    crash_loops: Arc<OnceLock<Arc<dyn CrashLoops>>>,
 }
 
 /// One tenant on this host.
@@ -140,8 +142,8 @@ pub(crate) struct Tenant {
 impl Fleet {
     /// A fleet with everything that was deployed before, still stopped.
     pub async fn load(parts: FleetParts, shards: Shards) -> Result<Self, FleetError> {
-        let fleet =
-            Self(Arc::new(Inner { parts, shards, tenants: RwLock::default(), incarnations: AtomicU64::new(1) }));
+        let (tenants, incarnations, crash_loops) = (RwLock::default(), AtomicU64::new(1), Arc::default());
+        let fleet = Self(Arc::new(Inner { parts, shards, tenants, incarnations, crash_loops }));
         for record in fleet.parts().repository.tenants().await? {
             fleet.add_tenant(record);
         }
@@ -322,6 +324,15 @@ impl Fleet {
         &self.0.parts
     }
 
+    /// Tells `crash_loops` of agents that fail again and again. The first one told stays.
+    pub fn on_crash_loop(&self, crash_loops: Arc<dyn CrashLoops>) {
+        self.0.crash_loops.get_or_init(|| crash_loops);
+    }
+
+    pub(crate) fn crash_loops(&self) -> &Arc<OnceLock<Arc<dyn CrashLoops>>> {
+        &self.0.crash_loops
+    }
+
     pub(crate) fn shards(&self) -> &Shards {
         &self.0.shards
     }
@@ -426,7 +437,9 @@ impl Fleet {
 
     fn add_tenant(&self, record: TenantRecord) {
         let id = record.id.clone();
-        let budgets = TenantBudgets::new(&self.parts().tenant_limits);
+        let limits = &self.parts().tenant_limits;
+        let budgets = TenantBudgets::new(limits);
+        self.shards().set_share(&id, limits);
         let operator = self.operator_of(&record.id, &budgets);
         let tenant =
             Tenant { record, budgets, operator, agents: RwLock::default(), deploying: tokio::sync::Mutex::default() };
@@ -438,7 +451,8 @@ impl Fleet {
         let everything = ">".parse().expect("a pattern");
         let grants = Grants { publish: vec![everything], send: SendGrant::Any, discover: true, ..Grants::default() };
         let caller = Caller::born(tenant.clone(), AgentId::operator(), String::new(), self.next_incarnation());
-        Arc::new(Party::new(Arc::new(caller), grants, budgets.requests.clone(), false, Arc::<Counters>::default()))
+        let party = Party::new(Arc::new(caller), grants, budgets.requests.clone(), false, Arc::<Counters>::default());
+        Arc::new(party.within(budgets.rates.clone()))
     }
 
     fn tenant(&self, id: &TenantId) -> Result<Arc<Tenant>, FleetError> {

@@ -10,9 +10,11 @@ mod shards;
 mod source;
 mod start;
 mod status;
+mod streak;
 
 pub use fleet::{Deploy, Fleet, FleetError, FleetParts};
 pub use repository::{Components, Deployment, Desired, Repository, RepositoryError, TenantRecord};
 pub use shards::{Runner, Shard, Shards, Work};
 pub use source::{RandomIds, SystemClock};
 pub use status::{AgentStatus, LastFailure, Phase, Step};
+pub use streak::{CrashLoop, CrashLoops};

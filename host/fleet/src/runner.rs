@@ -1,31 +1,31 @@
 //! Handling messages in the two run modes, and what it tells about an agent's health.
 
 use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::{Duration, Instant};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Instant;
 
 use futures_util::FutureExt as _;
 use host_courier::{Courier, Party};
 use host_engine::{Birth, CutOff, Handled, Program, Resident};
 use host_gate::Accepted;
-use host_model::{Clock, Outcome, TrapCause};
+use host_model::{Clock, Outcome, Timestamp, TrapCause};
 use parking_lot::Mutex;
 use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 
 use crate::LastFailure;
 use crate::shards::{Runner, Work, panic_text};
-
-/// The first wait before a resident instance is started again, and the longest. It doubles in between.
-const BACK_OFF_MIN: Duration = Duration::from_millis(100);
-const BACK_OFF_MAX: Duration = Duration::from_secs(30);
+use crate::streak::{CrashLoop, CrashLoops, Streak, doubled};
 
 /// How the handling of messages went lately. Outlives a single start.
 #[derive(Default)]
 pub(crate) struct Health {
     last_failure: Mutex<Option<LastFailure>>,
     backing_off: AtomicU32,
+    streak: Mutex<Streak>,
+    /// Whether there is a streak, so that a success after a success asks for no lock.
+    failing: AtomicBool,
 }
 
 impl Health {
@@ -35,6 +35,30 @@ impl Health {
 
     pub(crate) fn backing_off(&self) -> u32 {
         self.backing_off.load(Ordering::Relaxed)
+    }
+
+    /// A message was handled or refused in good order, or the agent begins anew: what failed before is forgiven.
+    pub(crate) fn forgive(&self) {
+        if self.failing.swap(false, Ordering::Relaxed) {
+            self.streak.lock().ended();
+        }
+    }
+
+    /// Counts a failure; tells of a crash loop by the number of failures in it.
+    fn failed(&self, now: Timestamp) -> Option<usize> {
+        self.failing.store(true, Ordering::Relaxed);
+        self.streak.lock().failed(now)
+    }
+
+    /// Waits as long as the failures in a row demand, unless the agent is stopped meanwhile. Counted as backing off.
+    async fn back_off(&self, stopping: &CancellationToken) {
+        let wait = self.streak.lock().wait();
+        if !wait.is_zero() {
+            self.backing_off.fetch_add(1, Ordering::Relaxed);
+            // Stopped or not, the wait is over.
+            let _ = stopping.run_until_cancelled(tokio::time::sleep(wait)).await;
+            self.backing_off.fetch_sub(1, Ordering::Relaxed);
+        }
     }
 }
 
@@ -50,6 +74,8 @@ pub(crate) struct Desk {
     pub(crate) idle: Notify,
     /// Set when the agent is stopped: nothing starts again.
     pub(crate) stopping: CancellationToken,
+    /// Told of crash loops, once somebody wants to know.
+    pub(crate) crash_loops: Arc<OnceLock<Arc<dyn CrashLoops>>>,
 }
 
 /// A message that somebody has begun to handle. However that ends, whoever asked is told: dropping it says that the host gave up.
@@ -101,16 +127,35 @@ fn host_failure(detail: &str) -> Handled {
 impl Desk {
     fn note(&self, accepted: &Accepted, outcome: &Outcome) {
         let (cause, detail) = match outcome {
-            Outcome::Done(_) => return,
+            Outcome::Done(_) => return self.health.forgive(),
             Outcome::Retry { reason, .. } | Outcome::Rejected { reason } => (None, reason),
             Outcome::Trapped { cause, detail } => (Some(*cause), detail),
         };
         let (caller, message) = (&self.party.caller, accepted.envelope().id);
         let word = cause.map_or("refused by the agent", TrapCause::as_str);
         tracing::warn!(tenant = %caller.tenant(), agent = %caller.agent(), %message, cause = word, detail, "message failed");
-        *self.health.last_failure.lock() =
-            Some(LastFailure { cause, detail: detail.clone(), at: self.clock.now(), message });
+        let last = LastFailure { cause, detail: detail.clone(), at: self.clock.now(), message };
+        *self.health.last_failure.lock() = Some(last.clone());
+        if blames_guest(outcome) {
+            self.failed(last);
+        } else if cause.is_none() {
+            self.health.forgive();
+        }
     }
+
+    fn failed(&self, last: LastFailure) {
+        let Some(failures) = self.health.failed(last.at) else { return };
+        let (tenant, agent) = (self.party.caller.tenant().clone(), self.party.caller.agent().clone());
+        tracing::error!(%tenant, %agent, failures, "crash loop");
+        if let Some(crash_loops) = self.crash_loops.get() {
+            crash_loops.found(CrashLoop { tenant, agent, failures, last });
+        }
+    }
+}
+
+/// Whether a run was cut off for what the guest did.
+fn blames_guest(outcome: &Outcome) -> bool {
+    matches!(outcome, Outcome::Trapped { cause, .. } if *cause != TrapCause::Host)
 }
 
 /// A host that panics while a guest runs fails that message, not the agent.
@@ -121,7 +166,8 @@ async fn without_panic(handling: impl Future<Output = Handled>) -> Handled {
     })
 }
 
-/// A fresh instance for each message.
+/// A fresh instance for each message. One that fails again and again is slowed: each failure keeps its place in the mailbox's count
+/// for a while, as that of a resident instance does until it is started again.
 pub(crate) struct PerMessage {
     pub(crate) desk: Arc<Desk>,
 }
@@ -132,7 +178,11 @@ impl Runner for PerMessage {
             let desk = &self.desk;
             let Some(hand) = InHand::begin(desk, accepted, Instant::now()) else { return };
             let handled = without_panic(desk.program.handle_fresh(&desk.birth, hand.accepted.envelope())).await;
+            let failed = blames_guest(&handled.outcome);
             hand.finish(handled);
+            if failed {
+                desk.health.back_off(&desk.stopping).await;
+            }
         })
     }
 }
@@ -190,8 +240,7 @@ impl Residents {
         self.desk.health.backing_off.fetch_add(1, Ordering::Relaxed);
         while !self.desk.stopping.is_cancelled() {
             let failures = self.failures.fetch_add(1, Ordering::Relaxed);
-            let wait = BACK_OFF_MIN.saturating_mul(1 << failures.min(16)).min(BACK_OFF_MAX);
-            if self.desk.stopping.run_until_cancelled(tokio::time::sleep(wait)).await.is_none() {
+            if self.desk.stopping.run_until_cancelled(tokio::time::sleep(doubled(failures))).await.is_none() {
                 break;
             }
             match self.desk.program.start(&self.desk.birth).await {

@@ -162,6 +162,7 @@ impl Fleet {
 
     fn desk(&self, tenant: &Tenant, agent: &Agent, spec: &Spec, Checked(program): Checked) -> Arc<Desk> {
         let manifest = &spec.manifest;
+        agent.health.forgive();
         let FleetParts { courier, clock, base_url, .. } = self.parts();
         let version = manifest.agent.version.clone();
         let caller = Arc::new(Caller::born(agent.tenant.clone(), agent.id.clone(), version, self.next_incarnation()));
@@ -172,13 +173,15 @@ impl Fleet {
             tenant.budgets.requests.clone(),
             at_once == 1,
             agent.counters.clone(),
-        );
+        )
+        .within(tenant.budgets.rates.clone());
         let birth = Birth {
             caller,
             name: manifest.agent.name.clone(),
             calls: Arc::new(courier.clone()),
             limits: manifest.limits,
             tenant_memory: tenant.budgets.memory.clone(),
+            tenant_instances: tenant.budgets.instances.clone(),
             settings: manifest.config.clone(),
             registry_url: format!("{base_url}/api/registry"),
             clock: clock.clone(),
@@ -192,6 +195,7 @@ impl Fleet {
             clock: clock.clone(),
             idle: Notify::new(),
             stopping: CancellationToken::new(),
+            crash_loops: self.crash_loops().clone(),
         })
     }
 

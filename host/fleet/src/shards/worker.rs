@@ -60,13 +60,7 @@ impl<'a> Worker<'a> {
         self.lane.next(std::mem::take(&mut self.took_nanos), self.done.take(), tenant_at)
     }
 
-    fn begin(
-        &mut self,
-        address: Address,
-        accepted: Accepted,
-        runner: Arc<dyn Runner>,
-        elsewhere: Option<Arc<Lane>>,
-    ) {
+    fn begin(&mut self, address: Address, accepted: Accepted, runner: Arc<dyn Runner>, elsewhere: Option<Arc<Lane>>) {
         let tenant = accepted.receiver().tenant().clone();
         let Some(work) = contained(&tenant, || runner.begin(accepted)) else {
             self.done = Some(address);

@@ -13,4 +13,5 @@ mod e2e_logs;
 mod e2e_refusals;
 mod e2e_view;
 mod inproc_bus;
+mod inproc_crash;
 mod inproc_pipe;
