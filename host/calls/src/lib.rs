@@ -11,6 +11,6 @@ mod text;
 
 pub use call::{Answer, BatchItem, CallId, Context, HostCall, HostCalls, HostReply, LogLevel, LogLine, LogSource};
 pub use http::{HttpCall, HttpHeader, HttpOpen, HttpReply, HttpWaits, REQUEST_BYTES_MAX, is_forbidden_header};
-pub use price::{CALL_BASE, Price, ROUTED_BASE, price_of_call, price_of_reply};
+pub use price::{CALL_BASE, Price, ROUTED_BASE, WASI_CALL, price_of_call, price_of_reply};
 pub use refusal::{Refusal, RefusalNumbers};
 pub use text::inert;

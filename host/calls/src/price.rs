@@ -8,6 +8,9 @@ use host_model::{Card, CardQuery, Draft, Header};
 /// Units of fuel; one guest instruction is about one unit.
 pub type Price = u64;
 
+/// Leaving the component, for whatever the base has: a clock, a stream, randomness, a resource that is dropped. It is part of the
+/// prices below.
+pub const WASI_CALL: Price = 200;
 /// A call that ends in the host's memory: log, settings, identity.
 pub const CALL_BASE: Price = 1_000;
 /// A call that goes through the gate or the registry.

@@ -163,11 +163,12 @@ fn grants(inspection: &Inspection) -> Vec<String> {
 
 fn limits(inspection: &Inspection) -> Vec<String> {
     let Some(limits) = &inspection.limits else { return Vec::new() };
+    let prices = &inspection.prices;
     vec![
         format!("  memory: {} bytes an instance", limits.memory_bytes),
         format!(
-            "  fuel: {} a message (host calls from {}, routed ones from {})",
-            limits.fuel_per_message, inspection.prices.call_base, inspection.prices.routed_base
+            "  fuel: {} a message (WASI calls from {}, host calls from {}, routed ones from {})",
+            limits.fuel_per_message, prices.wasi_call, prices.call_base, prices.routed_base
         ),
         format!("  deadline: {} ms a message", limits.deadline_ms),
         format!("  concurrency: {}, mailbox: {}", limits.concurrency, limits.mailbox),

@@ -106,6 +106,8 @@ pub struct LimitsReport {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Prices {
+    /// A call of the base that language runtimes import.
+    pub wasi_call: u64,
     /// A call that ends in the host's memory: log, settings, identity.
     pub call_base: u64,
     /// A call that goes through the gate or the registry.
@@ -115,7 +117,7 @@ pub struct Prices {
 impl Default for Prices {
     /// The prices that `wit/agent-0.1/types.wit` promises to authors.
     fn default() -> Self {
-        Self { call_base: 1_000, routed_base: 4_000 }
+        Self { wasi_call: 200, call_base: 1_000, routed_base: 4_000 }
     }
 }
 
@@ -250,7 +252,7 @@ mod tests {
         assert_eq!(report["exports"][0]["functions"][0]["wit"], "handle: func()");
         assert_eq!(report["digest"], component.digest.to_string());
         assert_eq!(report["sizeBytes"], component.size_bytes);
-        assert_eq!(report["prices"], serde_json::json!({ "callBase": 1000, "routedBase": 4000 }));
+        assert_eq!(report["prices"], serde_json::json!({ "wasiCall": 200, "callBase": 1000, "routedBase": 4000 }));
         assert_eq!((&report["grants"], &report["limits"]), (&serde_json::Value::Null, &serde_json::Value::Null));
         assert_eq!(report["verdict"], serde_json::json!({ "status": "ok" }));
     }

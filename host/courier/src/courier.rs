@@ -134,7 +134,7 @@ impl HostCalls for Courier {
             }
             HostCall::Batch(items) => Answer::Now(Ok(self.batch(&party, items, context.cause))),
             HostCall::Log(line) => {
-                self.parts().logs.write(caller, &line);
+                self.log(&party, &line);
                 Answer::Now(Ok(HostReply::Logged))
             }
             HostCall::Find(query) => Answer::Now(discovery::find(&self.parts().registry, &party, &query)),

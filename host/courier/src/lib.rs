@@ -15,6 +15,7 @@ mod replies;
 #[cfg(test)]
 mod samples;
 mod shadow;
+mod spending;
 mod switch;
 mod watch;
 

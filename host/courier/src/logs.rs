@@ -95,12 +95,17 @@ impl LogBook {
         let log = self.agent(caller.tenant(), caller.agent());
         let now = self.clock.now();
         // The host's own words about an agent are few and must not drown in the agent's.
-        if line.source != LogSource::Host && !log.rate.take(now.as_millis()) {
+        if line.source != LogSource::Host && log.rate.take(now.as_millis(), 1).is_err() {
             return;
         }
         let record = Arc::new(inert_record(line, now, log.rate.take_refused()));
         emit(caller, &record);
         log.keep(record);
+    }
+
+    /// Counts a line as left out: its tenant has logged too much in this second.
+    pub(crate) fn leave_out(&self, caller: &Caller) {
+        self.agent(caller.tenant(), caller.agent()).rate.refuse();
     }
 
     /// The last lines that match, oldest first.
@@ -135,7 +140,11 @@ impl LogBook {
 impl AgentLog {
     fn new() -> Arc<Self> {
         let follow = broadcast::Sender::new(FOLLOWER_LAG_MAX);
-        Arc::new(Self { rate: Rate::per_second(LINES_PER_SECOND_MAX), kept: parking_lot::Mutex::default(), follow })
+        Arc::new(Self {
+            rate: Rate::per_second(LINES_PER_SECOND_MAX.into()),
+            kept: parking_lot::Mutex::default(),
+            follow,
+        })
     }
 
     fn keep(&self, record: Arc<LogRecord>) {

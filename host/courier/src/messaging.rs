@@ -142,6 +142,11 @@ impl Courier {
             return self.replies().give_up(token, "stopping");
         }
         let stamp = self.stamp(party, Some(request.envelope().as_cause()));
+        if let Err(refusal) = self.spend(party, &stamp) {
+            count(&party.counters.refused);
+            tracing::debug!(tenant = %party.caller.tenant(), agent = %party.caller.agent(), %refusal, "an answer was not sent");
+            return self.replies().give_up(token, "receiver-over-quota");
+        }
         match self.parts().gate.admit_reply(&party.caller, request, draft, stamp) {
             Ok(stamped) => {
                 count(&party.counters.replied);
@@ -159,6 +164,7 @@ impl Courier {
     fn carry(&self, party: &Party, outgoing: Outgoing, cause: Option<Cause>) -> Result<Receipt, Refusal> {
         party.switch.check()?;
         let stamp = self.stamp(party, cause);
+        self.spend(party, &stamp)?;
         let stamped = self.parts().gate.admit(&party.caller, &party.grants(), outgoing, stamp).map_err(|denied| {
             tracing::debug!(tenant = %party.caller.tenant(), agent = %party.caller.agent(), %denied, "not admitted");
             of_denied(&denied)

@@ -7,7 +7,7 @@ use arc_swap::{ArcSwap, ArcSwapOption, Guard};
 use host_gate::Accepted;
 use host_mailbox::Push;
 use host_model::{Caller, Destination, Grants};
-use host_quota::Budget;
+use host_quota::{Budget, TenantLimits, TenantRates};
 
 use crate::{Shadow, Switch};
 
@@ -32,11 +32,14 @@ pub struct Party {
     /// What it did. Shared by the starts of one agent.
     pub counters: Arc<Counters>,
     pub(crate) switch: Arc<Switch>,
+    /// What its tenant may do in a second or a day.
+    pub rates: Arc<TenantRates>,
     pub(crate) seq: AtomicU64,
 }
 
 impl Party {
-    /// A party that has sent nothing yet, and may call no other host.
+    /// A party that has sent nothing yet and may call no other host, with rates of its own: a tenant's defaults, until
+    /// [`within`](Self::within) says whose.
     pub fn new(
         caller: Arc<Caller>,
         grants: Grants,
@@ -54,6 +57,7 @@ impl Party {
             single_store,
             counters,
             switch: Arc::default(),
+            rates: Arc::new(TenantRates::new(&TenantLimits::default())),
             seq: AtomicU64::new(0),
         }
     }
@@ -100,6 +104,12 @@ impl Party {
     #[must_use]
     pub fn with_http(self, http: Arc<Budget>) -> Self {
         Self { http, ..self }
+    }
+
+    /// The same party, spending from its tenant's rates.
+    #[must_use]
+    pub fn within(self, rates: Arc<TenantRates>) -> Self {
+        Self { rates, ..self }
     }
 
     /// The same party, under a switch that others hold too.

@@ -7,7 +7,7 @@ use host_bus::{Bus, EmbeddedBus, Interest, Subscribe};
 use host_calls::{Answer, CallId, Context, HostCall, HostCalls as _, HostReply, Refusal};
 use host_gate::{Accepted, Gate, MessageLimits};
 use host_mailbox::{Address, Mailbox, Open, Push, Turn};
-use host_model::Draft;
+use host_model::{Cause, Draft};
 use host_quota::Budget;
 use host_registry::Registry;
 use parking_lot::Mutex;
@@ -24,6 +24,7 @@ pub(crate) struct World {
     pub(crate) courier: Courier,
     /// What the ledger wrote.
     pub(crate) audit: Arc<MemoryAudit>,
+    pub(crate) clock: Arc<FixedClock>,
     bus: Arc<EmbeddedBus>,
 }
 
@@ -60,11 +61,11 @@ impl World {
             logs: Arc::new(LogBook::new(clock.clone())),
             ledger: audit.ledger(),
             egress,
-            clock,
+            clock: clock.clone(),
             ids: Arc::new(CountedIds::default()),
             started: NOW,
         };
-        Self { courier: Courier::new(parts), audit, bus }
+        Self { courier: Courier::new(parts), audit, clock, bus }
     }
 
     /// An agent with room for so many messages, its own queue and subscriptions.
@@ -95,6 +96,16 @@ impl World {
         let id = CallId { run: 1, ordinal: 1 };
         let context = Context { id, remaining: Duration::from_hours(1), cause: None };
         self.courier.call(&peer.party.caller, context, call)
+    }
+
+    /// Makes a call as a party would while it handles a message that `cause` tells of.
+    pub(crate) fn because(&self, peer: &Peer, call: HostCall, cause: Cause) -> Result<HostReply, Refusal> {
+        let id = CallId { run: 1, ordinal: 1 };
+        let context = Context { id, remaining: Duration::from_hours(1), cause: Some(cause) };
+        match self.courier.call(&peer.party.caller, context, call) {
+            Answer::Now(reply) => reply,
+            Answer::Later(_) => panic!("it should not have to wait"),
+        }
     }
 
     /// A call that is answered at once.

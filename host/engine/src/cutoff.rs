@@ -1,6 +1,7 @@
 //! Why a run did not return: wasmtime's errors sorted into the causes that operators and dead letters know.
 
 use host_model::{Outcome, TrapCause};
+use host_quota::OverBudget;
 use wasmtime::{Store, Trap};
 
 use crate::bounded::DeadlinePassed;
@@ -24,6 +25,11 @@ impl CutOff {
     /// The guest's own `start` or `stop` said no.
     pub(crate) fn refused(reason: &str) -> Self {
         Self { cause: TrapCause::Trap, detail: format!("the agent refused: {}", inert(reason, DETAIL_LEN_MAX)) }
+    }
+
+    /// The tenant has as many instances alive as it may have: no fault of the guest's.
+    pub(crate) fn without_place(over: &OverBudget) -> Self {
+        Self { cause: TrapCause::Host, detail: format!("the tenant's instances: {over}") }
     }
 
     pub(crate) fn of(store: &Store<AgentState>, error: &wasmtime::Error) -> Self {

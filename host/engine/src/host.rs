@@ -4,11 +4,12 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use host_calls::{
-    Answer, CALL_BASE, HostCall, HostReply, LogLine, LogSource, Price, Refusal, price_of_call, price_of_reply,
+    Answer, CALL_BASE, HostCall, HostReply, LogLine, LogSource, Price, Refusal, WASI_CALL, price_of_call,
+    price_of_reply,
 };
 use host_component::Capability;
 use wasmtime::component::Linker;
-use wasmtime::{Engine, StoreContextMut, Trap};
+use wasmtime::{CallHook, Engine, StoreContextMut, Trap};
 
 use crate::bindings::v0_1::{
     Level, answered, batch_item, batched, card, discovery, found, log_fields, names, sent, wit,
@@ -85,12 +86,15 @@ fn link_settings(linker: &mut Linker<AgentState>) -> wasmtime::Result<()> {
     let mut settings = linker.instance(names::SETTINGS)?;
     settings.func_wrap("get", |mut store: Store<'_>, (name,): (String,)| {
         let value = store.data().birth().settings.get(&name).cloned();
-        charge(&mut store, CALL_BASE + bytes(&[&name, value.as_deref().unwrap_or_default()]))?;
+        charge(&mut store, CALL_BASE - WASI_CALL + bytes(&[&name, value.as_deref().unwrap_or_default()]))?;
         Ok((value,))
     })?;
     settings.func_wrap("all", |mut store: Store<'_>, (): ()| {
         let all: Vec<(String, String)> = store.data().birth().settings.clone().into_iter().collect();
-        charge(&mut store, CALL_BASE + all.iter().map(|(name, value)| bytes(&[name, value])).sum::<Price>())?;
+        charge(
+            &mut store,
+            CALL_BASE - WASI_CALL + all.iter().map(|(name, value)| bytes(&[name, value])).sum::<Price>(),
+        )?;
         Ok((all,))
     })
 }
@@ -112,7 +116,7 @@ fn link_identity(linker: &mut Linker<AgentState>) -> wasmtime::Result<()> {
 
 fn told(store: &mut Store<'_>, text: impl Fn(&AgentState) -> String) -> wasmtime::Result<(String,)> {
     let text = text(store.data());
-    charge(store, CALL_BASE + bytes(&[&text]))?;
+    charge(store, CALL_BASE - WASI_CALL + bytes(&[&text]))?;
     Ok((text,))
 }
 
@@ -131,7 +135,7 @@ async fn batch(
 
 /// Charges a call's price, asks the host, and charges the answer's bytes before the guest gets them.
 async fn ask(mut store: Store<'_>, call: HostCall) -> wasmtime::Result<Result<HostReply, Refusal>> {
-    charge(&mut store, price_of_call(&call))?;
+    charge(&mut store, price_of_call(&call).saturating_sub(WASI_CALL))?;
     let context = store.data().next_context();
     let birth = Arc::clone(store.data().birth());
     let reply = match birth.calls.call(&birth.caller, context, call) {
@@ -142,12 +146,35 @@ async fn ask(mut store: Store<'_>, call: HostCall) -> wasmtime::Result<Result<Ho
     Ok(reply)
 }
 
-/// Takes fuel for host work, and for what was written to stdio meanwhile, from the budget that guest instructions spend too.
+/// Takes fuel wherever a guest leaves its component, WASI's functions included, and for what they did when they return.
+///
+/// Only takes: a guest without fuel is stopped by its own next look at it. Within wasmtime's helpers, which come by here too, the
+/// guest's own count is not written back yet; what is taken there is lost, at every run alike.
+pub(crate) fn at_border(mut store: Store<'_>, crossing: CallHook) -> wasmtime::Result<()> {
+    let price = match crossing {
+        CallHook::CallingHost => WASI_CALL,
+        CallHook::ReturningFromHost => take_debt(&store),
+        CallHook::CallingWasm | CallHook::ReturningFromWasm => 0,
+    };
+    if price > 0 {
+        let left = store.get_fuel()?;
+        store.set_fuel(left.saturating_sub(price))?;
+    }
+    Ok(())
+}
+
+/// Takes fuel for host work from the budget that guest instructions spend too.
 pub(crate) fn charge(store: &mut Store<'_>, price: Price) -> wasmtime::Result<()> {
-    let price = price.saturating_add(store.data().stdio_debt.swap(0, Ordering::Relaxed));
+    let price = price.saturating_add(take_debt(store));
     let left = store.get_fuel()?;
     store.set_fuel(left.saturating_sub(price))?;
     if left < price { Err(Trap::OutOfFuel.into()) } else { Ok(()) }
+}
+
+fn take_debt(store: &Store<'_>) -> Price {
+    let debt = &store.data().debt;
+    // One thread has the store at a time: what is there when nobody looks is there when somebody does.
+    if debt.load(Ordering::Relaxed) == 0 { 0 } else { debt.swap(0, Ordering::Relaxed) }
 }
 
 fn bytes(texts: &[&str]) -> Price {

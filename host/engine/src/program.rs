@@ -49,7 +49,10 @@ impl Program {
     /// Handles one message in an instance of its own, and ends it.
     pub async fn handle_fresh(&self, birth: &Arc<Birth>, envelope: &Envelope) -> Handled {
         let run = run_of(birth, Some(envelope));
-        let mut store = self.store(birth, run);
+        let mut store = match self.store(birth, run) {
+            Ok(store) => store,
+            Err(cut_off) => return Handled { outcome: cut_off.into(), fuel_used: 0 },
+        };
         let result = bounded(run.deadline, async {
             let instance = self.pre.instantiate_async(&mut store).await?;
             let guest = self.inbox.load(&mut store, &instance)?;
@@ -62,7 +65,7 @@ impl Program {
     /// Starts an instance that stays: instantiates it and, if it has a lifecycle, calls its `start`.
     pub async fn start(&self, birth: &Arc<Birth>) -> Result<Resident, CutOff> {
         let run = run_of(birth, None);
-        let mut store = self.store(birth, run);
+        let mut store = self.store(birth, run)?;
         let result = bounded(run.deadline, async {
             let instance = self.pre.instantiate_async(&mut store).await?;
             let inbox = self.inbox.load(&mut store, &instance)?;
@@ -79,13 +82,14 @@ impl Program {
         Ok(Resident { store, inbox, lifecycle })
     }
 
-    fn store(&self, birth: &Arc<Birth>, run: Run) -> Store<AgentState> {
-        let mut store = Store::new(self.pre.engine(), AgentState::new(birth.clone(), run));
+    fn store(&self, birth: &Arc<Birth>, run: Run) -> Result<Store<AgentState>, CutOff> {
+        let mut store = Store::new(self.pre.engine(), AgentState::new(birth.clone(), run)?);
         store.limiter(|state| &mut state.memory);
         store.set_hostcall_fuel(self.hostcall_bytes_max);
         store.epoch_deadline_callback(at_tick);
+        store.call_hook(crate::host::at_border);
         arm(&mut store);
-        store
+        Ok(store)
     }
 }
 
@@ -147,7 +151,7 @@ fn arm(store: &mut Store<AgentState>) {
 /// At each tick a running guest is cut off or lets the others have their turn.
 fn at_tick(store: StoreContextMut<'_, AgentState>) -> wasmtime::Result<UpdateDeadline> {
     // Only compared: the guest's own count of fuel is written back after this, so what is charged here would be lost.
-    if store.data().stdio_debt.load(Ordering::Relaxed) > store.get_fuel()? {
+    if store.data().debt.load(Ordering::Relaxed) > store.get_fuel()? {
         return Err(wasmtime::Trap::OutOfFuel.into());
     }
     if Instant::now() >= store.data().deadline() {

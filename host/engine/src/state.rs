@@ -13,6 +13,7 @@ use wasmtime::component::ResourceTable;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtxView, WasiHttpView};
 
+use crate::cutoff::CutOff;
 use crate::http::HttpState;
 use crate::settings::{INSTANCES_MAX, MEMORIES_MAX, TABLE_ELEMENTS_MAX, TABLES_MAX};
 
@@ -28,6 +29,8 @@ pub struct Birth {
     pub limits: Limits,
     /// What its tenant may use in linear memory, all instances together.
     pub tenant_memory: Arc<Budget>,
+    /// How many instances its tenant may have alive.
+    pub tenant_instances: Arc<Budget>,
     /// The free settings of its manifest.
     pub settings: BTreeMap<String, String>,
     /// Where an agent would find the registry over HTTP.
@@ -75,17 +78,22 @@ pub(crate) struct AgentState {
     table: ResourceTable,
     pub(crate) memory: MemoryMeter,
     run: Numbered,
-    /// The price of what streams moved since fuel was last charged (stdout, stderr, HTTP): a stream cannot reach the store's fuel.
-    pub(crate) stdio_debt: Arc<AtomicU64>,
+    /// The price of what streams moved (stdout, stderr, HTTP) and of randomness since fuel was last charged: they cannot reach
+    /// the store's fuel.
+    pub(crate) debt: Arc<AtomicU64>,
+    /// Its place among the tenant's instances.
+    _instance: Share,
 }
 
 impl AgentState {
-    pub(crate) fn new(birth: Arc<Birth>, run: Run) -> Self {
+    /// The state of a new instance, if the tenant may have one more.
+    pub(crate) fn new(birth: Arc<Birth>, run: Run) -> Result<Self, CutOff> {
+        let instance = birth.tenant_instances.share(1).map_err(|over| CutOff::without_place(&over))?;
         let mut table = ResourceTable::new();
         table.set_max_capacity(crate::settings::RESOURCES_MAX);
         let memory = MemoryMeter::new(birth.limits.memory_bytes_max, birth.tenant_memory.clone());
         let run = Numbered::new(run);
-        Self { birth, wasi: None, http: None, table, memory, run, stdio_debt: Arc::default() }
+        Ok(Self { birth, wasi: None, http: None, table, memory, run, debt: Arc::default(), _instance: instance })
     }
 
     /// The next run of a resident instance.
@@ -110,14 +118,14 @@ impl AgentState {
 
 impl WasiView for AgentState {
     fn ctx(&mut self) -> WasiCtxView<'_> {
-        let (birth, debt) = (&self.birth, &self.stdio_debt);
+        let (birth, debt) = (&self.birth, &self.debt);
         WasiCtxView { ctx: self.wasi.get_or_insert_with(|| crate::wasi::context(birth, debt)), table: &mut self.table }
     }
 }
 
 impl WasiHttpView for AgentState {
     fn http(&mut self) -> WasiHttpCtxView<'_> {
-        let (birth, run, debt) = (&self.birth, &self.run, &self.stdio_debt);
+        let (birth, run, debt) = (&self.birth, &self.run, &self.debt);
         let http = self.http.get_or_insert_with(|| Box::new(HttpState::new(birth, run, debt)));
         http.view(run, &mut self.table)
     }

@@ -133,6 +133,7 @@ impl Agent {
             calls: Arc::new(courier.clone()),
             limits,
             tenant_memory: Budget::new(1 << 30),
+            tenant_instances: Budget::new(1_000),
             settings: [("name".to_owned(), "value".to_owned())].into(),
             registry_url: String::new(),
             clock,

@@ -11,7 +11,7 @@ use wasmtime_wasi::cli::{IsTerminal, StdoutStream, WasiCli, WasiCliView as _};
 use wasmtime_wasi::clocks::{HostMonotonicClock, HostWallClock, WasiClocks, WasiClocksView as _};
 use wasmtime_wasi::filesystem::{WasiFilesystem, WasiFilesystemView as _};
 use wasmtime_wasi::p2::{OutputStream, Pollable, StreamResult, bindings};
-use wasmtime_wasi::random::WasiRandom;
+use wasmtime_wasi::random::{WasiRandom, WasiRandomCtx};
 use wasmtime_wasi::{WasiCtx, WasiView};
 
 use crate::settings::RANDOM_BYTES_MAX;
@@ -25,8 +25,8 @@ pub(crate) fn link_base(linker: &mut Linker<AgentState>) -> wasmtime::Result<()>
     link_io(linker)?;
     bindings::clocks::wall_clock::add_to_linker::<_, WasiClocks>(linker, AgentState::clocks)?;
     bindings::clocks::monotonic_clock::add_to_linker::<_, WasiClocks>(linker, AgentState::clocks)?;
-    bindings::random::random::add_to_linker::<_, WasiRandom>(linker, |state| state.ctx().ctx.random())?;
-    bindings::random::insecure::add_to_linker::<_, WasiRandom>(linker, |state| state.ctx().ctx.random())?;
+    bindings::random::random::add_to_linker::<_, PricedRandom<'static>>(linker, priced_random)?;
+    bindings::random::insecure::add_to_linker::<_, PricedRandom<'static>>(linker, priced_random)?;
     bindings::random::insecure_seed::add_to_linker::<_, WasiRandom>(linker, |state| state.ctx().ctx.random())?;
     bindings::filesystem::types::add_to_linker::<_, WasiFilesystem>(linker, AgentState::filesystem)?;
     bindings::filesystem::preopens::add_to_linker::<_, WasiFilesystem>(linker, AgentState::filesystem)?;
@@ -111,6 +111,51 @@ impl HostMonotonicClock for CoarseClock {
 
     fn now(&self) -> u64 {
         self.0.uptime_millis().saturating_mul(TICK_NANOS)
+    }
+}
+
+/// Randomness at a price: 1 for each byte.
+struct PricedRandom<'a> {
+    random: &'a mut WasiRandomCtx,
+    debt: Arc<AtomicU64>,
+}
+
+impl HasData for PricedRandom<'static> {
+    type Data<'a> = PricedRandom<'a>;
+}
+
+fn priced_random(state: &mut AgentState) -> PricedRandom<'_> {
+    let debt = state.debt.clone();
+    PricedRandom { random: state.ctx().ctx.random(), debt }
+}
+
+impl PricedRandom<'_> {
+    fn owe(&self, bytes: u64) {
+        self.debt.fetch_add(bytes, Ordering::Relaxed);
+    }
+}
+
+impl bindings::random::random::Host for PricedRandom<'_> {
+    fn get_random_bytes(&mut self, len: u64) -> wasmtime::Result<Vec<u8>> {
+        self.owe(len);
+        bindings::random::random::Host::get_random_bytes(self.random, len)
+    }
+
+    fn get_random_u64(&mut self) -> wasmtime::Result<u64> {
+        self.owe(8);
+        bindings::random::random::Host::get_random_u64(self.random)
+    }
+}
+
+impl bindings::random::insecure::Host for PricedRandom<'_> {
+    fn get_insecure_random_bytes(&mut self, len: u64) -> wasmtime::Result<Vec<u8>> {
+        self.owe(len);
+        bindings::random::insecure::Host::get_insecure_random_bytes(self.random, len)
+    }
+
+    fn get_insecure_random_u64(&mut self) -> wasmtime::Result<u64> {
+        self.owe(8);
+        bindings::random::insecure::Host::get_insecure_random_u64(self.random)
     }
 }
 

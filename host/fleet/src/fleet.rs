@@ -571,7 +571,7 @@ impl Fleet {
         let operator = policy::operator(caller, &budgets, hold.switch().clone());
         let (agents, policies, deploying) = (RwLock::default(), RwLock::default(), tokio::sync::Mutex::default());
         let tenant = Tenant { record, budgets, hold, operator, agents, policies, deploying };
-        apply_limits(&tenant, &limits);
+        apply_limits(&tenant, self.shards(), &limits);
         self.parts().policies.set(tenant.id(), tenant.policies.read().enforced.clone());
         self.0.tenants.write().insert(tenant.record.id.clone(), Arc::new(tenant));
         Ok(())

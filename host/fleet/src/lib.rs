@@ -17,6 +17,8 @@ mod shards;
 mod source;
 mod start;
 mod status;
+mod streak;
+
 mod tenants;
 
 pub use approval::Pending;

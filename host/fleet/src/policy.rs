@@ -186,7 +186,12 @@ impl Tenant {
         let grants = policies.grants_of(&agent.id, manifest);
         let party = Party::new(caller, grants, self.budgets.requests.clone(), single_store, agent.counters.clone());
         party.set_shadow(policies.shadow_of(&agent.id));
-        let party = Arc::new(party.with_http(self.budgets.http_requests.clone()).switched_by(agent.hold.switch()));
+        let party = Arc::new(
+            party
+                .with_http(self.budgets.http_requests.clone())
+                .within(self.budgets.rates.clone())
+                .switched_by(agent.hold.switch()),
+        );
         agent.set_party(party.clone());
         party
     }
@@ -198,7 +203,7 @@ pub(crate) fn operator(caller: Caller, budgets: &TenantBudgets, switch: Arc<Swit
     let send = host_model::SendGrant::Any;
     let grants = Grants { publish: vec![everything], send, discover: true, ..Grants::default() };
     let party = Party::new(Arc::new(caller), grants, budgets.requests.clone(), false, Arc::<Counters>::default());
-    Arc::new(party.switched_by(switch))
+    Arc::new(party.within(budgets.rates.clone()).switched_by(switch))
 }
 
 impl From<PolicyError> for FleetError {

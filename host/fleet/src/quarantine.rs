@@ -6,7 +6,6 @@
 use futures_util::future::join_all;
 use host_ledger::Recorded;
 use host_model::{AgentId, TenantId};
-use tokio::sync::oneshot;
 
 use crate::agent::Agent;
 use crate::crash_loop::CrashAlarm;
@@ -107,22 +106,7 @@ impl Fleet {
         if let Some(mailbox) = agent.mailbox() {
             mailbox.empty(&self.parts().courier);
         }
-        self.let_pass(&agent.tenant).await;
-    }
-
-    /// Returns when the tenant's shard has come to its end of what was closed or cut off before: a guest that was running has
-    /// given its thread back, and was dropped.
-    async fn let_pass(&self, tenant: &TenantId) {
-        let (passed, told) = oneshot::channel();
-        self.shards().home(tenant).spawn(
-            tenant,
-            Box::pin(async move {
-                // Somebody is waiting: the sender lives until it was told.
-                let _ = passed.send(());
-            }),
-        );
-        // Without an answer the shard has ended, and with it all guests.
-        let _ = told.await;
+        self.shards().pass(&agent.tenant).await;
     }
 
     /// Takes away what is left of a start whose work was cut off.

@@ -2,8 +2,8 @@
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::{Duration, Instant};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::time::Instant;
 
 use futures_util::FutureExt as _;
 use host_courier::{Courier, Party};
@@ -17,16 +17,16 @@ use tokio_util::sync::CancellationToken;
 use crate::LastFailure;
 use crate::crash_loop::CrashLoop;
 use crate::shards::{Runner, Work, panic_text};
-
-/// The first wait before a resident instance is started again, and the longest. It doubles in between.
-const BACK_OFF_MIN: Duration = Duration::from_millis(100);
-const BACK_OFF_MAX: Duration = Duration::from_secs(30);
+use crate::streak::{Streak, doubled};
 
 /// How the handling of messages went lately. Outlives a single start.
 #[derive(Default)]
 pub(crate) struct Health {
     last_failure: Mutex<Option<LastFailure>>,
     backing_off: AtomicU32,
+    streak: Mutex<Streak>,
+    /// Whether there is a streak, so that a success after a success asks for no lock.
+    failing: AtomicBool,
 }
 
 impl Health {
@@ -36,6 +36,31 @@ impl Health {
 
     pub(crate) fn backing_off(&self) -> u32 {
         self.backing_off.load(Ordering::Relaxed)
+    }
+
+    /// A message was handled or refused in good order, or the agent begins anew: what failed before is forgiven. Says whether
+    /// anything had failed.
+    pub(crate) fn forgive(&self) -> bool {
+        let failing = self.failing.swap(false, Ordering::Relaxed);
+        if failing {
+            self.streak.lock().ended();
+        }
+        failing
+    }
+
+    fn failed(&self) {
+        self.failing.store(true, Ordering::Relaxed);
+        self.streak.lock().failed();
+    }
+
+    /// Waits as long as the failures in a row demand, unless the agent is stopped meanwhile. Counted as backing off.
+    async fn back_off(&self, stopping: &CancellationToken) {
+        let wait = self.streak.lock().wait();
+        if !wait.is_zero() {
+            let _counted = BackingOff::begin(self);
+            // Stopped or not, the wait is over.
+            let _ = stopping.run_until_cancelled(tokio::time::sleep(wait)).await;
+        }
     }
 }
 
@@ -120,10 +145,7 @@ fn host_failure(detail: &str) -> Handled {
 
 impl Desk {
     fn note(&self, accepted: &Accepted, outcome: &Outcome) {
-        match outcome {
-            Outcome::Trapped { cause, detail } => self.crash_loop.cut_off(self.clock.uptime_millis(), *cause, detail),
-            _ => self.crash_loop.succeeded(),
-        }
+        self.judge(outcome);
         let (cause, detail) = match outcome {
             Outcome::Done(_) => return,
             Outcome::Retry { reason, .. } | Outcome::Rejected { reason } => (None, reason),
@@ -135,6 +157,24 @@ impl Desk {
         *self.health.last_failure.lock() =
             Some(LastFailure { cause, detail: detail.clone(), at: self.clock.now(), message });
     }
+
+    /// Whether it goes well with the agent. A success after a success asks for no lock.
+    fn judge(&self, outcome: &Outcome) {
+        match outcome {
+            Outcome::Trapped { cause: TrapCause::Host, .. } => {}
+            Outcome::Trapped { cause, detail } => {
+                self.health.failed();
+                self.crash_loop.cut_off(self.clock.uptime_millis(), *cause, detail);
+            }
+            _ if self.health.forgive() => self.crash_loop.succeeded(),
+            _ => {}
+        }
+    }
+}
+
+/// Whether a run was cut off for what the guest did.
+fn blames_guest(outcome: &Outcome) -> bool {
+    matches!(outcome, Outcome::Trapped { cause, .. } if *cause != TrapCause::Host)
 }
 
 /// A host that panics while a guest runs fails that message, not the agent.
@@ -145,7 +185,8 @@ async fn without_panic(handling: impl Future<Output = Handled>) -> Handled {
     })
 }
 
-/// A fresh instance for each message.
+/// A fresh instance for each message. One that fails again and again is slowed: each failure keeps its place in the mailbox's count
+/// for a while, as that of a resident instance does until it is started again.
 pub(crate) struct PerMessage {
     pub(crate) desk: Arc<Desk>,
 }
@@ -156,7 +197,11 @@ impl Runner for PerMessage {
             let desk = &self.desk;
             let Some(hand) = InHand::begin(desk, accepted, Instant::now()) else { return };
             let handled = without_panic(desk.program.handle_fresh(&desk.birth, hand.accepted.envelope())).await;
+            let failed = blames_guest(&handled.outcome);
             hand.finish(handled);
+            if failed {
+                desk.health.back_off(&desk.stopping).await;
+            }
         })
     }
 }
@@ -214,8 +259,7 @@ impl Residents {
         let _counted = BackingOff::begin(&self.desk.health);
         while !self.desk.stopping.is_cancelled() {
             let failures = self.failures.fetch_add(1, Ordering::Relaxed);
-            let wait = BACK_OFF_MIN.saturating_mul(1 << failures.min(16)).min(BACK_OFF_MAX);
-            if self.desk.stopping.run_until_cancelled(tokio::time::sleep(wait)).await.is_none() {
+            if self.desk.stopping.run_until_cancelled(tokio::time::sleep(doubled(failures))).await.is_none() {
                 break;
             }
             match self.desk.program.start(&self.desk.birth).await {

@@ -206,6 +206,7 @@ impl Fleet {
 
     fn desk(&self, tenant: &Tenant, agent: &Agent, spec: &Spec, Checked(program): Checked) -> Arc<Desk> {
         let manifest = &spec.manifest;
+        agent.health.forgive();
         let FleetParts { courier, clock, base_url, .. } = self.parts();
         let version = manifest.agent.version.clone();
         let caller = Arc::new(Caller::born(agent.tenant.clone(), agent.id.clone(), version, self.next_incarnation()));
@@ -217,6 +218,7 @@ impl Fleet {
             calls: Arc::new(courier.clone()),
             limits: manifest.limits,
             tenant_memory: tenant.budgets.memory.clone(),
+            tenant_instances: tenant.budgets.instances.clone(),
             settings: manifest.config.clone(),
             registry_url: format!("{base_url}/api/registry"),
             clock: clock.clone(),

@@ -7,7 +7,7 @@ use host_quota::{QuotaName, QuotaOverrides, TenantLimits};
 
 use crate::agent::Agent;
 use crate::fleet::{Fleet, Tenant};
-use crate::{Desired, FleetError, Notice, Phase, Standing, TenantRecord};
+use crate::{Desired, FleetError, Notice, Phase, Shards, Standing, TenantRecord};
 
 /// A limit is near from this share of it on, in percent.
 const NEAR_PERCENT: u128 = 80;
@@ -154,7 +154,7 @@ impl Fleet {
         self.still_there(&tenant)?;
         self.parts().controls.set_overrides(id, &overrides).await?;
         tenant.hold.set_overrides(overrides);
-        apply_limits(&tenant, &limits);
+        apply_limits(&tenant, self.shards(), &limits);
         Ok(self.quota_of(&tenant))
     }
 
@@ -209,8 +209,9 @@ impl Fleet {
 }
 
 /// Where a tenant's limits take effect, when it is loaded and whenever they change.
-pub(crate) fn apply_limits(tenant: &Tenant, limits: &TenantLimits) {
+pub(crate) fn apply_limits(tenant: &Tenant, shards: &Shards, limits: &TenantLimits) {
     tenant.budgets.set(limits);
+    shards.set_share(tenant.id(), limits);
 }
 
 /// When the clock alone frees what was used. The day is that of UTC.

@@ -18,11 +18,13 @@ pub struct MessageLimits {
     pub headers_max: usize,
     /// The longest chain of causes: a message with this hop is the last.
     pub hop_max: u16,
+    /// The most messages that are sent because of one. Counted by who carries: the gate remembers nothing.
+    pub root_messages_max: u32,
 }
 
 impl Default for MessageLimits {
     fn default() -> Self {
-        Self { payload_bytes_max: 1 << 20, headers_max: 32, hop_max: 32 }
+        Self { payload_bytes_max: 1 << 20, headers_max: 32, hop_max: 32, root_messages_max: 10_000 }
     }
 }
 

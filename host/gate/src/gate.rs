@@ -13,4 +13,9 @@ impl Gate {
     pub fn new(limits: MessageLimits) -> Self {
         Self { limits }
     }
+
+    /// The host's limits on messages.
+    pub fn limits(&self) -> &MessageLimits {
+        &self.limits
+    }
 }

@@ -14,7 +14,8 @@ use crate::{Accepted, Delivery, Denied, Gate, MessageLimits, Outgoing, Receiver,
 pub(crate) const NOW: Timestamp = Timestamp::from_millis(1_700_000_000_000);
 
 /// Small, so that both sides of each limit are cheap to reach.
-pub(crate) const LIMITS: MessageLimits = MessageLimits { payload_bytes_max: 8, headers_max: 2, hop_max: 3 };
+pub(crate) const LIMITS: MessageLimits =
+    MessageLimits { payload_bytes_max: 8, headers_max: 2, hop_max: 3, root_messages_max: 9 };
 
 /// Ids that count from 1.
 #[derive(Default)]

@@ -1,11 +1,13 @@
 //! Whose turn it is.
 
 use std::cmp::Reverse;
+use std::collections::binary_heap::PeekMut;
 use std::collections::{BinaryHeap, HashMap, VecDeque};
 
 use host_gate::Accepted;
 use host_model::TenantId;
 
+use crate::account::{Account, Weight};
 use crate::queue::{Address, Open, Push, Queue};
 
 /// What to do next.
@@ -22,13 +24,24 @@ pub enum Turn {
 /// A tenant with anything to do stands once in a ring; at its turn it gets one thing done, alternating between work that was
 /// woken and messages that wait, and goes to the ring's end. Its messages come in order of arrival among the receivers that are
 /// free, so that one busy receiver holds up nobody else.
+///
+/// Turns are not equal, so they are paid for: deficit round robin (Shreedhar and Varghese, 1995) by measured time. A tenant that
+/// has used its share of the round stands aside until nobody is left who has not; with nobody else there it goes on at once.
+/// Unlike in the paper a tenant does not use up its share in one go: one turn each keeps a short call's wait short.
 #[derive(Debug, Default)]
 pub struct Mailbox {
     queues: Vec<(u32, Option<Queue>)>,
     free: Vec<u32>,
     tenants: Vec<Tenant>,
     tenant_index: HashMap<TenantId, u32>,
+    /// Tenants that have something to do, and may have credit for it.
     ring: VecDeque<u32>,
+    /// Tenants that have something to do and no credit, with the round in which they have some again, and in order of standing aside.
+    aside: BinaryHeap<Reverse<(u64, u64, u32)>>,
+    round: u64,
+    stood_aside: u64,
+    /// The tenant that had the last turn.
+    served: Option<u32>,
     arrivals: u64,
 }
 
@@ -37,6 +50,8 @@ struct Tenant {
     /// Receivers whose next message may be handled, earliest first. May hold stale ones.
     line: BinaryHeap<Reverse<(u64, Address)>>,
     woken: VecDeque<u64>,
+    account: Account,
+    /// Whether it stands in the ring or aside.
     in_ring: bool,
     woken_had_last_turn: bool,
 }
@@ -128,12 +143,24 @@ impl Mailbox {
         if generation == address.generation { (place.len(), place.in_flight) } else { (0, 0) }
     }
 
+    /// Sets a tenant's share against the others'.
+    pub fn set_weight(&mut self, tenant: &TenantId, weight: Weight) {
+        let tenant = self.tenant_of(tenant);
+        if let Some(entry) = self.tenants.get_mut(tenant as usize) {
+            entry.account.set_weight(weight);
+        }
+    }
+
+    /// Charges what the last turn took, in nanoseconds, to the tenant that had it.
+    pub fn charge(&mut self, nanos: u64) {
+        if let Some(tenant) = self.served.and_then(|index| self.tenants.get_mut(index as usize)) {
+            tenant.account.charge(nanos);
+        }
+    }
+
     /// The next thing to do, if there is any. The tenant that gets it goes to the end of the ring.
     pub fn next_turn(&mut self) -> Option<Turn> {
-        while let Some(index) = self.ring.pop_front() {
-            if let Some(tenant) = self.tenants.get_mut(index as usize) {
-                tenant.in_ring = false;
-            }
+        while let Some(index) = self.next_with_credit() {
             let turn = self.turn_of(index);
             if self
                 .tenants
@@ -143,10 +170,40 @@ impl Mailbox {
                 self.enter_ring(index);
             }
             if turn.is_some() {
+                self.served = Some(index);
                 return turn;
             }
         }
         None
+    }
+
+    /// Takes the next tenant with credit out of the ring; those without stand aside.
+    fn next_with_credit(&mut self) -> Option<u32> {
+        loop {
+            let Some(index) = self.ring.pop_front() else {
+                self.next_round()?;
+                continue;
+            };
+            let Some(tenant) = self.tenants.get_mut(index as usize) else { continue };
+            tenant.account.catch_up(self.round);
+            let rounds = tenant.account.rounds_to_credit();
+            if rounds == 0 {
+                tenant.in_ring = false;
+                return Some(index);
+            }
+            self.stood_aside += 1;
+            self.aside.push(Reverse((self.round.saturating_add(rounds), self.stood_aside, index)));
+        }
+    }
+
+    /// Begins the next round in which anybody has credit: rounds in which nobody has any are skipped.
+    fn next_round(&mut self) -> Option<()> {
+        self.round = self.aside.peek()?.0.0;
+        while let Some(first) = self.aside.peek_mut().filter(|first| first.0.0 <= self.round) {
+            let Reverse((.., index)) = PeekMut::pop(first);
+            self.ring.push_back(index);
+        }
+        Some(())
     }
 
     /// The two kinds of work alternate; where one has nothing, the other has the turn.

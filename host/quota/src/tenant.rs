@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::Budget;
+use crate::{Budget, Rate, Roots};
 
 /// A limit that cannot be meant.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -97,6 +97,39 @@ pub struct TenantBudgets {
     pub state_keys: Arc<Budget>,
     /// HTTP requests under way.
     pub http_requests: Arc<Budget>,
+    /// What comes back with time.
+    pub rates: Arc<TenantRates>,
+}
+
+/// One tenant's rates: what it may do in a second or a day.
+#[derive(Debug)]
+pub struct TenantRates {
+    /// Messages sent in a second.
+    pub messages_per_second: Rate,
+    /// Messages sent in a day (UTC).
+    pub messages_per_day: Rate,
+    /// Bytes logged in a second.
+    pub log_bytes_per_second: Rate,
+    /// Messages sent because of one message.
+    pub roots: Roots,
+}
+
+impl TenantRates {
+    /// Rates of which nothing was used.
+    pub fn new(limits: &TenantLimits) -> Self {
+        Self {
+            messages_per_second: Rate::per_second(limits.messages_per_second_max),
+            messages_per_day: Rate::per_day(limits.messages_per_day_max),
+            log_bytes_per_second: Rate::per_second(limits.log_bytes_per_second_max),
+            roots: Roots::default(),
+        }
+    }
+
+    fn set(&self, limits: &TenantLimits) {
+        self.messages_per_second.set_max(limits.messages_per_second_max);
+        self.messages_per_day.set_max(limits.messages_per_day_max);
+        self.log_bytes_per_second.set_max(limits.log_bytes_per_second_max);
+    }
 }
 
 impl TenantBudgets {
@@ -111,6 +144,7 @@ impl TenantBudgets {
             state_bytes: Budget::new(limits.state_bytes_max),
             state_keys: Budget::new(limits.state_keys_max),
             http_requests: Budget::new(limits.http_requests_max),
+            rates: Arc::new(TenantRates::new(limits)),
         }
     }
 
@@ -124,6 +158,7 @@ impl TenantBudgets {
         self.state_bytes.set_max(limits.state_bytes_max);
         self.state_keys.set_max(limits.state_keys_max);
         self.http_requests.set_max(limits.http_requests_max);
+        self.rates.set(limits);
     }
 }
 

@@ -91,6 +91,8 @@ section! {
         headers_max: u16 = 32,
         /// Handlers one chain of causes may come through, 1 to 1024.
         hop_max: u16 = 32,
+        /// Messages that are sent because of one message, 1 to 10000000.
+        root_messages_max: u32 = 10_000,
     }
 }
 
@@ -192,6 +194,7 @@ impl Config {
         within("message.hop_max", self.message.hop_max.into(), 1, 1_024)?;
         self.tenant.limits().checked().map_err(|bad| anyhow::anyhow!("tenant.{bad}"))?;
         self.egress.limits().checked()?;
+        within("message.root_messages_max", self.message.root_messages_max, 1, 10_000_000)?;
         self.log
             .level
             .parse::<tracing_subscriber::EnvFilter>()
@@ -300,6 +303,7 @@ mod tests {
         check("[tenant]\nmessages_per_day_max = 0", Some("tenant.messages_per_day_max is 0"));
         check("[egress]\ntotal_ms_max = 0", Some("egress.total_ms_max is 0: it must lie between 1 and 600000"));
         check("[egress]\nproxy = 'x'", Some("unknown field `proxy`"));
+        check("[message]\nroot_messages_max = 0", Some("message.root_messages_max is 0"));
         check("[log]\nlevel = 'a=b=c'", Some("log.level"));
         check("listen = 'here'", Some("invalid socket address"));
         check("bus = 'nats://127.0.0.1'", Some("unknown variant"));

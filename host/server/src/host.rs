@@ -197,6 +197,7 @@ fn message_limits(config: &Config) -> MessageLimits {
         payload_bytes_max: message.payload_bytes_max as usize,
         headers_max: message.headers_max.into(),
         hop_max: message.hop_max,
+        root_messages_max: message.root_messages_max,
     }
 }
 

@@ -225,7 +225,7 @@ async fn parts(data: &Path, artefacts: &Path, hop_max: u16) -> anyhow::Result<(F
     let bus: Arc<dyn Bus> = Arc::new(EmbeddedBus::new());
     let registry = Arc::new(Registry::new());
     let courier = Courier::new(CourierParts {
-        gate: Gate::new(MessageLimits { hop_max, ..MessageLimits::default() }),
+        gate: Gate::new(MessageLimits { hop_max, root_messages_max: u32::MAX, ..MessageLimits::default() }),
         bus: bus.clone(),
         registry: registry.clone(),
         logs: Arc::new(LogBook::new(clock.clone())),
@@ -247,7 +247,12 @@ async fn parts(data: &Path, artefacts: &Path, hop_max: u16) -> anyhow::Result<(F
         registry,
         clock,
         // Room for every instance of M12 in one tenant.
-        tenant_limits: TenantLimits { memory_bytes_max: 64 << 30, ..TenantLimits::default() },
+        tenant_limits: TenantLimits {
+            memory_bytes_max: 64 << 30,
+            instances_max: 100_000,
+            messages_per_second_max: 100_000_000,
+            ..TenantLimits::default()
+        },
         base_url: "http://127.0.0.1:1".to_owned(),
     };
     Ok((parts, ledger))

@@ -11,6 +11,7 @@ mod house;
 mod machine;
 mod memory;
 mod metric;
+mod quotas;
 mod report;
 mod solo;
 mod throughput;

@@ -79,6 +79,7 @@ fn birth(house: &House, tenant: &TenantId) -> anyhow::Result<Birth> {
             ..Limits::default()
         },
         tenant_memory: Budget::new(1 << 30),
+        tenant_instances: Budget::new(1_000),
         settings: std::collections::BTreeMap::new(),
         registry_url: String::new(),
         clock: parts.clock.clone(),

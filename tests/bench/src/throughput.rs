@@ -1,4 +1,4 @@
-//! M1–M4: messages handled in a second, ours through the whole house, theirs in a loop.
+//! M1–M4 and M14: messages handled in a second, ours through the whole house, theirs in a loop.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -9,6 +9,7 @@ use crate::echo::{self, Mode};
 use crate::harness::{Arm, Batch, Plan, rounds};
 use crate::house::{Chain, House};
 use crate::metric::{Better, Metric, Question, Tell, Wanted, typical};
+use crate::quotas::Quotas;
 use crate::solo::Solo;
 use crate::worker::Worker;
 
@@ -35,7 +36,7 @@ struct Bench {
 /// Measures what is wanted of this file.
 pub(crate) fn measure(plan: &Plan, wanted: Wanted<'_>, tell: Tell<'_>) -> anyhow::Result<()> {
     type Measure = fn(&Bench) -> anyhow::Result<Metric>;
-    let all: [(&str, Measure); 7] = [
+    let all: [(&str, Measure); 8] = [
         ("M1", Bench::m1),
         ("M1-engine", Bench::m1_engine),
         ("M2", Bench::m2),
@@ -43,6 +44,7 @@ pub(crate) fn measure(plan: &Plan, wanted: Wanted<'_>, tell: Tell<'_>) -> anyhow
         ("M3", Bench::m3),
         ("M3-bare", Bench::m3_bare),
         ("M4", Bench::m4),
+        ("M14", Bench::m14),
     ];
     let chosen: Vec<_> = all.into_iter().filter(|(name, _)| wanted(name)).collect();
     if chosen.is_empty() {
@@ -194,6 +196,27 @@ impl Bench {
         };
         let scaling = rounds.iter().map(|[one, two, bare_two, bare_one]| (two / one) / (bare_two / bare_one));
         Ok(question.answer(scaling.collect()))
+    }
+
+    /// What is left of a message's time when what its quotas take is taken off it.
+    fn m14(&self) -> anyhow::Result<Metric> {
+        let (mut chain, quotas) = (self.house.chain(0, Mode::PerMessage)?.again(), Arc::new(Quotas::new()));
+        let rounds = rounds(
+            &self.plan,
+            [&mut |seeds| Chain::batch(&mut [&mut chain], seeds), &mut |units| {
+                let quotas = quotas.clone();
+                self.run(vec![move || quotas.take()], units)
+            }],
+        )?;
+        let quota_nanos = 1e9 / typical(&rounds, |[_, quotas]| *quotas);
+        let question = Question {
+            name: "M14",
+            floor: Some(0.95),
+            better: Better::Higher,
+            ours: format!("as M1: {:.2} µs a message", 1e6 / typical(&rounds, |[messages, _]| *messages)),
+            reference: format!("the same without what its quotas take: {quota_nanos:.0} ns"),
+        };
+        Ok(question.answer(rounds.iter().map(|[messages, quotas]| 1.0 - messages / quotas).collect()))
     }
 
     /// Two arms against each other: ours over theirs.

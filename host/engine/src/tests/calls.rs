@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use host_calls::{CALL_BASE, ROUTED_BASE};
+use host_calls::{CALL_BASE, ROUTED_BASE, WASI_CALL};
 use host_model::{Outcome, TrapCause};
 
 use super::*;
@@ -105,4 +105,41 @@ async fn no_call_has_an_effect_that_was_not_paid_for() {
     assert!(matches!(handled.outcome, Outcome::Trapped { cause: TrapCause::Fuel, .. }), "{handled:?}");
     let published = agent.party.counters.view().published;
     assert!((90..100).contains(&published), "{published} messages for the fuel of a hundred");
+}
+
+#[tokio::test]
+async fn calls_of_the_base_cost_their_price_and_each_random_byte_one_more() {
+    let sandbox = Sandbox::new(Pool::Fast, 2);
+    let program = sandbox.program(&guest("tests/guests/target/wasm32-wasip2/release/zoo.wasm")).await;
+    let agent = Agent::with_fuel(1_000_000_000);
+    let fuel = async |kind: &str, number: u32| {
+        let stamped = Sender::in_tenant("acme").to_agent("guest", &number.to_string());
+        let message = Envelope { message_type: kind.to_owned(), ..stamped.envelope().clone() };
+        let handled = program.handle_fresh(&agent.birth, &message).await;
+        assert!(matches!(handled.outcome, Outcome::Done(Some(_))), "{handled:?}");
+        handled.fuel_used
+    };
+    let readings = fuel("clock", 3_000).await - fuel("clock", 1_000).await;
+    assert!((2_000 * WASI_CALL..2_000 * (WASI_CALL + 200)).contains(&readings), "{readings} for 2,000 readings");
+    // The guest itself does nothing with most of them; what it does costs far less than one unit a byte.
+    let random = fuel("random", 60_000).await - fuel("random", 10_000).await;
+    assert!((50_000..75_000).contains(&random), "{random} for 50,000 bytes");
+}
+
+#[tokio::test]
+async fn a_tenant_has_no_more_instances_at_once_than_it_may_and_gets_their_places_back() {
+    let sandbox = Sandbox::new(Pool::Fast, 4);
+    let memory = format!("(memory (export \"memory\") 1) {REALLOC}");
+    let spinning = sandbox.program(&agent(&memory, "(loop $for_ever (br $for_ever)) unreachable")).await;
+    let agent = Agent::with_deadline(Duration::from_millis(100));
+    agent.birth.tenant_instances.set_max(2);
+    let handled = tokio::join!(agent.handle(&spinning), agent.handle(&spinning), agent.handle(&spinning));
+    let cause = |handled: &Handled| match &handled.outcome {
+        Outcome::Trapped { cause, detail } => (*cause, detail.clone()),
+        other => panic!("{other:?}"),
+    };
+    let causes = [&handled.0, &handled.1, &handled.2].map(|handled| cause(handled).0);
+    assert_eq!(causes, [TrapCause::Timeout, TrapCause::Timeout, TrapCause::Host]);
+    assert_eq!(cause(&handled.2).1, "the tenant's instances: 1 more on top of 2 is over 2");
+    assert_eq!(agent.birth.tenant_instances.used(), 0);
 }

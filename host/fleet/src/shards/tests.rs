@@ -1,16 +1,19 @@
 //! Turns, panics and wake-ups on real threads. Nothing here sleeps: who waits, waits for what it was promised.
 
 use std::future::poll_fn;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::task::Poll;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use host_mailbox::{Address, Open, Push};
 use host_model::Caller;
 use tests_kit::gate::{Sender, accept, accepted, body, born};
 use tokio::runtime::Runtime;
 
 use super::*;
+
+mod fair;
 
 /// How long a test waits for what must come. Only a failing one does.
 const WAIT_MAX: Duration = Duration::from_secs(30);
@@ -56,41 +59,6 @@ fn busy(polls: Arc<AtomicU64>, end: Arc<AtomicBool>) -> Work {
         context.waker().wake_by_ref();
         Poll::Pending
     }))
-}
-
-#[test]
-fn work_of_one_tenant_that_is_always_ready_costs_another_one_turn_each_however_much_there_is() {
-    const TURNS: u64 = 200;
-    let (shards, _edge) = shards(1);
-    let shard = &shards.shards[0];
-    let (polls, end) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));
-    for _ in 0..16 {
-        shard.spawn(&tenant("noisy"), busy(polls.clone(), end.clone()));
-    }
-    let (sender, result) = sync_channel(1);
-    let (mut turns, mut before) = (0, 0);
-    let counted = polls.clone();
-    shard.spawn(
-        &tenant("quiet"),
-        Box::pin(poll_fn(move |context| {
-            // The first turn only waits until all of the noise has begun.
-            if turns == 0 && counted.load(Ordering::SeqCst) < 64 {
-                context.waker().wake_by_ref();
-                return Poll::Pending;
-            }
-            before = if turns == 0 { counted.load(Ordering::SeqCst) } else { before };
-            turns += 1;
-            if turns > TURNS {
-                sender.send(counted.load(Ordering::SeqCst) - before).unwrap();
-                return Poll::Ready(());
-            }
-            context.waker().wake_by_ref();
-            Poll::Pending
-        })),
-    );
-    let noise = result.recv_timeout(WAIT_MAX).expect("the quiet tenant has its turns");
-    end.store(true, Ordering::SeqCst);
-    assert_eq!(noise, TURNS, "turns of sixteen busy calls during {TURNS} turns of one quiet call");
 }
 
 #[test]

@@ -8,6 +8,8 @@ use tests_kit::gate::{accepted, body, born};
 use super::*;
 use crate::Full;
 
+mod shares;
+
 /// A receiver with its caller, released.
 fn ready(mailbox: &mut Mailbox, tenant: &str, len_max: u32, in_flight_max: u32) -> (Arc<Caller>, Address) {
     let receiver = born(tenant, "kb");

@@ -65,12 +65,12 @@ async fn a_resident_that_exceeds_a_limit_fails_that_message_alone() {
 #[tokio::test]
 async fn a_neighbour_on_the_same_thread_is_answered_while_guests_spin() {
     let host = Setup::new().env("BAILIWICK_ENGINE__SHARDS", "1").start().and_tenants(&["acme", "globex"]).await;
-    host.api.deploy("acme", &patient("spinner", "5s")).await;
+    host.api.deploy("acme", &patient("spinner", "10s").with("limits.concurrency", 16)).await;
     host.api.deploy("globex", &Package::zoo()).await;
-    for _ in 0..4 {
+    for _ in 0..16 {
         host.api.send("acme", "spinner", "spin", &Value::Null).await.ok();
     }
-    eventually("all four spin", async || in_flight(&host.api, "acme", "spinner", 4).await).await;
+    eventually("all sixteen spin", async || in_flight(&host.api, "acme", "spinner", 16).await).await;
 
     let mut slowest = Duration::ZERO;
     for n in 0..20 {
@@ -81,7 +81,7 @@ async fn a_neighbour_on_the_same_thread_is_answered_while_guests_spin() {
     // Behind one spinner that is not interrupted, a single answer would take the spinner's deadline.
     assert!(slowest < Duration::from_secs(1), "the slowest answer took {slowest:?}");
     assert_eq!(
-        in_flight(&host.api, "acme", "spinner", 4).await,
+        in_flight(&host.api, "acme", "spinner", 16).await,
         Some(()),
         "the spinners ended too early to prove a thing"
     );
@@ -219,4 +219,45 @@ async fn no_more_messages_are_handled_at_once_than_the_manifest_allows() {
     })
     .await;
     assert_eq!(most, 2);
+}
+
+#[tokio::test]
+async fn an_agent_that_traps_at_every_message_is_slowed_says_so_and_is_forgiven_by_a_success() {
+    let host = Host::with_tenants(&["acme"]).await;
+    host.api.deploy("acme", &Package::zoo().with("limits.concurrency", 1)).await;
+    let trap = async || host.api.send("acme", "zoo", "trap", &Value::Null).await.ok();
+    let began = Instant::now();
+    for _ in 0..6 {
+        trap().await;
+    }
+    let agent = eventually("it shows that it pauses", async || {
+        let agent = host.api.agent("acme", "zoo").await;
+        (agent["state"] == "backing-off").then_some(agent)
+    })
+    .await;
+    assert_eq!(agent["lastFailure"]["cause"], "trap", "{agent:#}");
+    assert_eq!(host.api.ask("acme", "zoo", "mirror", &json!("waits")).await.said()["payload"], "waits");
+    // After the fifth failure in a row a tenth of a second, after the sixth two.
+    assert!(began.elapsed() >= Duration::from_millis(300), "{:?}", began.elapsed());
+    assert_eq!(host.api.agent("acme", "zoo").await["state"], "ready");
+    for _ in 0..4 {
+        trap().await;
+    }
+    host.api.ask("acme", "zoo", "mirror", &json!("at once")).await.ok();
+    assert_eq!(host.api.agent("acme", "zoo").await["state"], "ready", "four in a row are forgiven");
+}
+
+#[tokio::test]
+async fn one_message_causes_so_many_and_a_loop_ends_there() {
+    let setup =
+        Setup::new().env("BAILIWICK_MESSAGE__HOP_MAX", "1000").env("BAILIWICK_MESSAGE__ROOT_MESSAGES_MAX", "20");
+    let host = setup.start().and_tenants(&["acme"]).await;
+    host.api.deploy("acme", &Package::zoo()).await;
+    host.api.send("acme", "zoo", "loop", &json!("again")).await.ok();
+    let counters = eventually("one more is refused", async || {
+        let counters = host.api.agent("acme", "zoo").await["counters"].take();
+        (counters["refused"] == 1 && counters["inFlight"] == 0).then_some(counters)
+    })
+    .await;
+    assert_eq!((&counters["handled"], &counters["published"]), (&json!(21), &json!(20)));
 }

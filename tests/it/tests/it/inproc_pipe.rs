@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::net::UnixStream;
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -250,6 +251,7 @@ impl House {
             calls,
             limits: Limits { deadline: Duration::from_mins(10), ..self.manifest.limits },
             tenant_memory: Budget::new(1 << 30),
+            tenant_instances: Budget::new(1_000),
             settings: self.manifest.config.clone(),
             registry_url: "http://127.0.0.1:1/api/registry".to_owned(),
             clock: self.clock.clone(),
@@ -320,13 +322,12 @@ async fn zoo(engine: &Engine) -> Arc<Program> {
     engine.program(Digest::of(&bytes), &bytes, &Capability::ALL).await.unwrap()
 }
 
-fn engine(dir: &tempfile::TempDir) -> Engine {
+pub(crate) fn engine(folder: &Path) -> Engine {
     let test = std::env::current_exe().unwrap();
     let program = test.ancestors().nth(2).unwrap().join("bailiwick");
     assert!(program.exists(), "there is no {}: run `cargo build --workspace` first", program.display());
     let compiler = CompilerSettings { program, ..CompilerSettings::this_program(&["compile-component"]).unwrap() };
-    Engine::new(EngineSettings { instances_max: 8, ..EngineSettings::default() }, compiler, dir.path(), &[3; 32])
-        .unwrap()
+    Engine::new(EngineSettings { instances_max: 8, ..EngineSettings::default() }, compiler, folder, &[3; 32]).unwrap()
 }
 
 /// Every call there is, with each way it can go.
@@ -363,7 +364,7 @@ const SCRIPT: &[(&str, &str)] = &[
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn guests_get_the_same_through_a_pipe_as_without() {
     let dir = tempfile::tempdir().unwrap();
-    let engine = engine(&dir);
+    let engine = engine(dir.path());
     let program = zoo(&engine).await;
     let (beside, behind) = (House::new(), House::new());
     let without = beside.run(&program, beside.direct(), SCRIPT).await;
