@@ -123,7 +123,8 @@ fn tell(connection: &Connection, check: AuditCheck) -> Result<(), CliError> {
 
 fn report(summary: &AuditSummary) -> String {
     let AuditSummary { records, files, hash, unsealed, torn_bytes } = summary;
-    let mut lines = vec![format!("the audit holds: {records} records in {files} files, the last with hash {hash}")];
+    let in_files = if *files == 1 { "1 file".to_owned() } else { format!("{files} files") };
+    let mut lines = vec![format!("the audit holds: {records} records in {in_files}, the last with hash {hash}")];
     if *unsealed > 0 {
         lines.push(format!(
             "{unsealed} records stand after the sealed head: written as a host was killed, or added since"
