@@ -8,7 +8,7 @@ use std::time::Duration;
 use host_model::{AgentId, Caller, Card, CardQuery, Cause, Draft, Envelope, Header, Receipt};
 use serde::{Deserialize, Serialize};
 
-use crate::Refusal;
+use crate::{Refusal, StateCall, StateReply, StorageCall, StorageReply};
 
 /// Which call this is: the same id twice is the same call, asked again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -116,6 +116,10 @@ pub enum HostCall {
     Find(CardQuery),
     /// One peer's card.
     Card(String),
+    /// Its keys and values.
+    State(StateCall),
+    /// Its files.
+    Storage(StorageCall),
 }
 
 /// What the host answers.
@@ -133,6 +137,10 @@ pub enum HostReply {
     Found(Vec<Arc<Card>>),
     /// To card.
     Card(Option<Arc<Card>>),
+    /// To state.
+    State(StateReply),
+    /// To storage.
+    Storage(StorageReply),
 }
 
 /// An answer that is there, or one that is on its way. Dropping the latter cancels the wait; the effect may have happened.

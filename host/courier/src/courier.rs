@@ -1,6 +1,7 @@
 //! The courier: who is on the road, and where a host call goes.
 
 use std::collections::HashMap;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,7 +16,10 @@ use parking_lot::RwLock;
 
 use crate::party::count;
 use crate::replies::Replies;
-use crate::{LogBook, Mail, Party, Watch, discovery};
+use crate::{FileStore, LogBook, Mail, Party, StateStore, Watch, discovery, state, storage};
+
+/// An answer on its way from a store.
+pub type Pending<T> = Pin<Box<dyn Future<Output = Result<T, Refusal>> + Send>>;
 
 /// What a courier works with.
 pub struct CourierParts {
@@ -27,6 +31,10 @@ pub struct CourierParts {
     pub registry: Arc<Registry>,
     /// Where agents' logs go.
     pub logs: Arc<LogBook>,
+    /// Agents' keys and values; a host without them refuses each such call.
+    pub state: Option<Arc<dyn StateStore>>,
+    /// Agents' files; a host without them refuses each such call.
+    pub files: Option<Arc<dyn FileStore>>,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// New numbers.
@@ -120,7 +128,21 @@ impl HostCalls for Courier {
             }
             HostCall::Find(query) => Answer::Now(discovery::find(&self.parts().registry, &party, &query)),
             HostCall::Card(id) => Answer::Now(discovery::card(&self.parts().registry, &party, &id)),
+            HostCall::State(call) => {
+                let CourierParts { state, clock, .. } = self.parts();
+                later(party.clone(), state::call(state.as_ref(), &party, clock.now(), call))
+            }
+            HostCall::Storage(call) => later(party.clone(), storage::call(self.parts().files.as_ref(), &party, call)),
         }
+    }
+}
+
+/// The answer of a store, counted if it is a refusal.
+fn later(party: Arc<Party>, reply: Result<Pending<HostReply>, Refusal>) -> Answer {
+    let counted = move |reply: Result<HostReply, Refusal>| reply.inspect_err(|_| count(&party.counters.refused));
+    match reply {
+        Ok(reply) => Answer::Later(Box::pin(async move { counted(reply.await) })),
+        Err(refusal) => Answer::Now(counted(Err(refusal))),
     }
 }
 

@@ -12,9 +12,13 @@ mod refusal;
 mod replies;
 #[cfg(test)]
 mod samples;
+mod state;
+mod storage;
 mod watch;
 
-pub use courier::{Courier, CourierParts};
+pub use courier::{Courier, CourierParts, Pending};
 pub use logs::{LogBook, LogQuery, LogRecord, LogStream};
 pub use party::{Counters, CountersView, Mail, Party};
+pub use state::{StateOp, StateStore, StateWrite, Value};
+pub use storage::{FileOp, FileStore};
 pub use watch::{Seen, Watch};

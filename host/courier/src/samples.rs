@@ -49,6 +49,8 @@ impl World {
             bus: bus.clone(),
             registry: Arc::new(Registry::new()),
             logs: Arc::new(LogBook::new(clock.clone())),
+            state: None,
+            files: None,
             clock,
             ids: Arc::new(CountedIds::default()),
             started: NOW,

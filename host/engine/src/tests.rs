@@ -109,6 +109,8 @@ impl Agent {
             bus: bus.clone(),
             registry: Arc::new(Registry::new()),
             logs: Arc::new(LogBook::new(clock.clone())),
+            state: None,
+            files: None,
             clock: clock.clone(),
             ids: Arc::new(CountedIds::default()),
             started: NOW,

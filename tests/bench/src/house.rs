@@ -209,6 +209,8 @@ async fn parts(data: &Path, artefacts: &Path, hop_max: u16) -> anyhow::Result<Fl
         logs: Arc::new(LogBook::new(clock.clone())),
         ids: Arc::new(RandomIds::new()?),
         started: clock.now(),
+        state: None,
+        files: None,
         clock: clock.clone(),
     });
     Ok(FleetParts {

@@ -210,6 +210,8 @@ impl House {
             bus: bus.clone(),
             registry: registry.clone(),
             logs: logs.clone(),
+            state: None,
+            files: None,
             clock: clock.clone(),
             ids: Arc::new(CountedIds::default()),
             started: NOW,
