@@ -78,6 +78,11 @@ impl AgentState {
         self.run.deadline
     }
 
+    /// The instance's handles, at most [`RESOURCES_MAX`](crate::settings::RESOURCES_MAX).
+    pub(crate) fn table(&mut self) -> &mut ResourceTable {
+        &mut self.table
+    }
+
     /// What surrounds the call that is being made.
     pub(crate) fn next_context(&mut self) -> Context {
         self.calls_made = self.calls_made.saturating_add(1);

@@ -17,7 +17,8 @@ use parking_lot::RwLock;
 use crate::agent::{Agent, Spec};
 use crate::start::{Checked, Running};
 use crate::{
-    AgentStatus, Components, Deployment, Desired, Phase, Repository, RepositoryError, Shards, Step, TenantRecord,
+    AgentData, AgentStatus, Components, Deployment, Desired, Phase, Repository, RepositoryError, Shards, Step,
+    TenantRecord,
 };
 
 /// Why the fleet did not do it.
@@ -87,6 +88,8 @@ pub struct FleetParts {
     pub repository: Arc<dyn Repository>,
     /// Components by digest.
     pub components: Arc<dyn Components>,
+    /// What agents keep.
+    pub data: Arc<dyn AgentData>,
     /// Cards that survive a restart.
     pub cards: Arc<dyn CardRepository>,
     /// What runs components.
@@ -143,7 +146,7 @@ impl Fleet {
         let fleet =
             Self(Arc::new(Inner { parts, shards, tenants: RwLock::default(), incarnations: AtomicU64::new(1) }));
         for record in fleet.parts().repository.tenants().await? {
-            fleet.add_tenant(record);
+            fleet.add_tenant(record).await?;
         }
         for deployment in fleet.parts().repository.deployments().await? {
             let tenant = fleet.tenant(&deployment.tenant)?;
@@ -187,7 +190,7 @@ impl Fleet {
             Err(RepositoryError::Taken) => Err(FleetError::Taken(id.to_string())),
             Err(error) => Err(error.into()),
             Ok(()) => {
-                self.add_tenant(record.clone());
+                self.add_tenant(record.clone()).await?;
                 Ok(record)
             }
         }
@@ -267,7 +270,7 @@ impl Fleet {
         Ok(agent.status())
     }
 
-    /// Stops an agent and deletes it. Its id is never given again.
+    /// Stops an agent and deletes it with all that it kept. Its id is never given again.
     pub async fn delete(&self, tenant: &TenantId, agent: &AgentId) -> Result<(), FleetError> {
         let (tenant, agent) = self.find(tenant, agent)?;
         let mut running = agent.running.lock().await;
@@ -275,6 +278,8 @@ impl Fleet {
         if let Some(running) = running.take() {
             self.take_down(&agent, running).await;
         }
+        // First what it kept: an agent that is gone could not be deleted again after a failure.
+        self.parts().data.delete_agent(&agent.tenant, &agent.id).await?;
         self.parts().repository.delete_deployment(&agent.tenant, &agent.id).await?;
         tenant.agents.write().remove(&agent.id);
         Ok(())
@@ -343,6 +348,7 @@ impl Fleet {
             Ok(up) => *running = up,
             Err(error) => {
                 tenant.agents.write().remove(&agent.id);
+                self.parts().data.delete_agent(&agent.tenant, &agent.id).await?;
                 return Err(error);
             }
         }
@@ -424,13 +430,15 @@ impl Fleet {
         Ok(())
     }
 
-    fn add_tenant(&self, record: TenantRecord) {
+    async fn add_tenant(&self, record: TenantRecord) -> Result<(), FleetError> {
         let id = record.id.clone();
         let budgets = TenantBudgets::new(&self.parts().tenant_limits);
+        self.parts().data.open_tenant(&id, &budgets).await?;
         let operator = self.operator_of(&record.id, &budgets);
         let tenant =
             Tenant { record, budgets, operator, agents: RwLock::default(), deploying: tokio::sync::Mutex::default() };
         self.0.tenants.write().insert(id, Arc::new(tenant));
+        Ok(())
     }
 
     /// The operator may publish and send everywhere in a tenant, as itself; its acts are the host's own.

@@ -12,7 +12,7 @@ mod start;
 mod status;
 
 pub use fleet::{Deploy, Fleet, FleetError, FleetParts};
-pub use repository::{Components, Deployment, Desired, Repository, RepositoryError, TenantRecord};
+pub use repository::{AgentData, Components, Deployment, Desired, Repository, RepositoryError, TenantRecord};
 pub use shards::{Runner, Shard, Shards, Work};
 pub use source::{RandomIds, SystemClock};
 pub use status::{AgentStatus, LastFailure, Phase, Step};

@@ -57,6 +57,10 @@ impl Budget {
     }
 
     fn take(&self, asked: u64) -> Result<(), OverBudget> {
+        // Nothing is never too much, even past a maximum that was lowered.
+        if asked == 0 {
+            return Ok(());
+        }
         let max = self.max();
         let fits = |used: u64| used.checked_add(asked).filter(|sum| *sum <= max);
         match self.used.fetch_update(Ordering::AcqRel, Ordering::Relaxed, fits) {
@@ -126,6 +130,7 @@ mod tests {
         let budget = Budget::new(10);
         let mut found = budget.found(12);
         assert_eq!(budget.share(1).unwrap_err(), OverBudget { used: 12, asked: 1, max: 10 });
+        assert_eq!(budget.share(0).unwrap().units(), 0);
         found.shrink(5);
         found.absorb(budget.share(3).unwrap());
         assert_eq!((found.units(), budget.used()), (10, 10));

@@ -10,6 +10,7 @@ use anyhow::Context as _;
 use host_api::{ApiState, TokenDigest};
 use host_app::{App, AppParts};
 use host_bus::{Bus, EmbeddedBus};
+use host_calls::FILE_CHUNK_LEN_MAX;
 use host_courier::{Courier, CourierParts, LogBook};
 use host_engine::{CompilerSettings, Engine, EngineSettings};
 use host_fleet::{Fleet, FleetParts, RandomIds, Shards, SystemClock};
@@ -17,7 +18,7 @@ use host_gate::{Gate, MessageLimits};
 use host_model::Clock;
 use host_quota::TenantLimits;
 use host_registry::Registry;
-use host_store::{ComponentFiles, DataDir, Sqlite};
+use host_store::{AgentFiles, AgentState, AgentStores, ComponentFiles, DataDir, Sqlite};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -47,7 +48,8 @@ pub(crate) async fn run(args: HostArgs) -> anyhow::Result<()> {
         TcpListener::bind(config.listen).await.with_context(|| format!("cannot listen on {}", config.listen))?;
     let address = listener.local_addr()?;
     let sqlite = Arc::new(Sqlite::open(&data).await?);
-    let app = wire(&config, &data, sqlite.clone(), &format!("http://{address}")).await?;
+    let stores = AgentStores { state: AgentState::open(&data).await?, files: AgentFiles::open(&data)? };
+    let app = wire(&config, &data, sqlite.clone(), stores.clone(), &format!("http://{address}")).await?;
 
     let closing = CancellationToken::new();
     let state = ApiState::new(app.clone(), TokenDigest::of(&token), closing.clone());
@@ -68,12 +70,19 @@ pub(crate) async fn run(args: HostArgs) -> anyhow::Result<()> {
     tracing::info!("draining");
     closing.cancel();
     let (_, served) = tokio::join!(tokio::time::timeout(DRAIN_MAX, app.fleet().stop_all()), serving);
+    stores.state.close().await;
     sqlite.close().await;
     tracing::info!("stopped");
     served.context("the API ended")
 }
 
-async fn wire(config: &Config, data: &DataDir, sqlite: Arc<Sqlite>, listening: &str) -> anyhow::Result<App> {
+async fn wire(
+    config: &Config,
+    data: &DataDir,
+    sqlite: Arc<Sqlite>,
+    stores: AgentStores,
+    listening: &str,
+) -> anyhow::Result<App> {
     let base_url = if config.base_url.is_empty() { listening.to_owned() } else { config.base_url.clone() };
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let logs = Arc::new(LogBook::new(clock.clone()));
@@ -88,11 +97,14 @@ async fn wire(config: &Config, data: &DataDir, sqlite: Arc<Sqlite>, listening: &
         logs: logs.clone(),
         ids: Arc::new(RandomIds::new()?),
         started: clock.now(),
+        state: Some(Arc::new(stores.state.clone())),
+        files: Some(Arc::new(stores.files.clone())),
         clock: clock.clone(),
     });
     let parts = FleetParts {
         repository: sqlite.clone(),
         components: Arc::new(ComponentFiles::open(data)?),
+        data: Arc::new(stores),
         cards: sqlite,
         engine,
         bus,
@@ -109,7 +121,7 @@ async fn wire(config: &Config, data: &DataDir, sqlite: Arc<Sqlite>, listening: &
 }
 
 fn engine(config: &Config, artifacts: &Path, key: &[u8; 32]) -> anyhow::Result<Engine> {
-    let hostcall_bytes_max = config.message.payload_bytes_max as usize + (64 << 10);
+    let hostcall_bytes_max = (config.message.payload_bytes_max as usize).max(FILE_CHUNK_LEN_MAX) + (64 << 10);
     let settings =
         EngineSettings { pool: config.engine.pool, instances_max: config.engine.instances_max, hostcall_bytes_max };
     let mut compiler = CompilerSettings::this_program(&[COMPILE_VERB])?;

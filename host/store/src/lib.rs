@@ -4,6 +4,8 @@
 //! ([`Sqlite`]) and on files ([`ComponentFiles`]). Nothing here decides anything: it keeps, and it refuses what it cannot
 //! keep or can no longer trust.
 
+mod agent_data;
+mod agent_files;
 mod cards;
 mod components;
 mod data_dir;
@@ -12,12 +14,20 @@ mod error;
 mod files;
 mod format;
 mod lock;
+mod refusal;
+mod reserve;
 mod rows;
+#[cfg(test)]
+mod samples;
 mod schema;
 mod sqlite;
+mod state;
 
+pub use agent_data::AgentStores;
+pub use agent_files::AgentFiles;
 pub use components::ComponentFiles;
 pub use data_dir::DataDir;
 pub use error::StoreError;
 pub use files::write_private;
 pub use sqlite::Sqlite;
+pub use state::AgentState;

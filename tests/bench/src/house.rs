@@ -15,7 +15,7 @@ use host_gate::{Gate, MessageLimits};
 use host_model::{AgentId, Clock, Draft, TenantId};
 use host_quota::TenantLimits;
 use host_registry::Registry;
-use host_store::{ComponentFiles, DataDir, Sqlite};
+use host_store::{AgentFiles, AgentState, AgentStores, ComponentFiles, DataDir, Sqlite};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
@@ -199,6 +199,7 @@ fn engine(artefacts: &Path) -> anyhow::Result<Engine> {
 async fn parts(data: &Path, artefacts: &Path, hop_max: u16) -> anyhow::Result<FleetParts> {
     let data = DataDir::open(data.join("data"))?;
     let sqlite = Arc::new(Sqlite::open(&data).await?);
+    let stores = AgentStores { state: AgentState::open(&data).await?, files: AgentFiles::open(&data)? };
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let bus: Arc<dyn Bus> = Arc::new(EmbeddedBus::new());
     let registry = Arc::new(Registry::new());
@@ -209,13 +210,14 @@ async fn parts(data: &Path, artefacts: &Path, hop_max: u16) -> anyhow::Result<Fl
         logs: Arc::new(LogBook::new(clock.clone())),
         ids: Arc::new(RandomIds::new()?),
         started: clock.now(),
-        state: None,
-        files: None,
+        state: Some(Arc::new(stores.state.clone())),
+        files: Some(Arc::new(stores.files.clone())),
         clock: clock.clone(),
     });
     Ok(FleetParts {
         repository: sqlite.clone(),
         components: Arc::new(ComponentFiles::open(&data)?),
+        data: Arc::new(stores),
         cards: sqlite,
         engine: Arc::new(engine(artefacts)?),
         bus,
