@@ -2,7 +2,8 @@
 //!
 //! Every path is walked from a handle of the agent's own directory, a part at a time and through no link, so that it leads nowhere
 //! else whatever lies on the disk. The calls of one agent are done one after another, which makes its counts exact; a tenant
-//! has few threads at once, and so has the host, so that slow files of one do not hold up another's.
+//! has few threads at once, and so has the host, so that slow files of one do not hold up another's. Between two calls one descriptor
+//! is open for all of them.
 
 mod entry;
 mod tree;
@@ -23,7 +24,7 @@ use host_quota::TenantBudgets;
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::Semaphore;
 
-use crate::agent_files::tree::{Drafts, Tree};
+use crate::agent_files::tree::{Place, Tree};
 use crate::files::{ensure_dir, io_error};
 use crate::lock::Lock;
 use crate::refusal::{failed, not_open};
@@ -43,6 +44,8 @@ pub struct AgentFiles(Arc<Inner>);
 
 struct Inner {
     root: PathBuf,
+    /// The same, opened once for all tenants.
+    dir: Arc<Dir>,
     reserve: Arc<Reserve>,
     tenants: RwLock<HashMap<TenantId, Arc<Tenant>, RandomState>>,
     threads: Arc<Semaphore>,
@@ -51,8 +54,7 @@ struct Inner {
 
 /// One tenant's part.
 struct Tenant {
-    dir: Arc<Dir>,
-    drafts: Arc<Drafts>,
+    place: Place,
     reserve: Arc<Reserve>,
     budgets: TenantBudgets,
     turns: Arc<Semaphore>,
@@ -64,14 +66,22 @@ impl AgentFiles {
     pub fn open(data: &DataDir) -> Result<Self, StoreError> {
         let root = data.tenants();
         let reserve = Arc::new(Reserve::of(&root)?);
-        let threads = Arc::new(Semaphore::new(THREADS_MAX));
-        Ok(Self(Arc::new(Inner { root, reserve, tenants: RwLock::default(), threads, _lock: data.share_lock() })))
+        let dir = Dir::open_ambient_dir(&root, ambient_authority()).map_err(io_error("open", &root))?;
+        Ok(Self(Arc::new(Inner {
+            dir: Arc::new(dir),
+            root,
+            reserve,
+            tenants: RwLock::default(),
+            threads: Arc::new(Semaphore::new(THREADS_MAX)),
+            _lock: data.share_lock(),
+        })))
     }
 
     /// Counts what a tenant's agents keep against its budgets. Before that their calls are refused.
     pub(crate) async fn open_tenant(&self, id: &TenantId, budgets: &TenantBudgets) -> Result<(), StoreError> {
         let (path, reserve, budgets) = (self.0.root.join(id.as_str()), self.0.reserve.clone(), budgets.clone());
-        let opening = tokio::task::spawn_blocking(move || Tenant::open(&path, reserve, budgets));
+        let place = Place { tenants: self.0.dir.clone(), tenant: id.clone() };
+        let opening = tokio::task::spawn_blocking(move || Tenant::open(&path, place, reserve, budgets));
         let tenant = opening.await.map_err(StoreError::CutOff)??;
         self.0.tenants.write().insert(id.clone(), Arc::new(tenant));
         Ok(())
@@ -114,7 +124,7 @@ impl Inner {
 }
 
 impl Tenant {
-    fn open(path: &Path, reserve: Arc<Reserve>, budgets: TenantBudgets) -> Result<Self, StoreError> {
+    fn open(path: &Path, place: Place, reserve: Arc<Reserve>, budgets: TenantBudgets) -> Result<Self, StoreError> {
         ensure_dir(path)?;
         let drafts = path.join(DRAFTS);
         if drafts.exists() {
@@ -122,22 +132,15 @@ impl Tenant {
             fs::remove_dir_all(&drafts).map_err(io_error("remove", &drafts))?;
         }
         ensure_dir(&drafts)?;
-        let opened = |path: &Path| Dir::open_ambient_dir(path, ambient_authority()).map_err(io_error("open", path));
-        let tenant = Self {
-            dir: Arc::new(opened(path)?),
-            drafts: Arc::new(Drafts::new(opened(&drafts)?)),
-            reserve,
-            budgets,
-            turns: Arc::new(Semaphore::new(TURNS_MAX)),
-            agents: Mutex::default(),
-        };
+        let turns = Arc::new(Semaphore::new(TURNS_MAX));
+        let tenant = Self { place, reserve, budgets, turns, agents: Mutex::default() };
         tenant.count().map_err(io_error("count", path))?;
         Ok(tenant)
     }
 
     /// Opens each agent's directory that there is, so that what it holds counts before its agent runs.
     fn count(&self) -> std::io::Result<()> {
-        for found in self.dir.entries()? {
+        for found in self.place.open()?.entries()? {
             let name = found?.file_name();
             let Some(agent) = name.to_str().and_then(|name| name.parse::<AgentId>().ok()) else { continue };
             let tree = self.new_tree(&agent);
@@ -153,7 +156,7 @@ impl Tenant {
     }
 
     fn new_tree(&self, agent: &AgentId) -> Tree {
-        Tree::new(agent, self.dir.clone(), self.drafts.clone(), self.reserve.clone(), &self.budgets)
+        Tree::new(agent, self.place.clone(), self.reserve.clone(), &self.budgets)
     }
 }
 

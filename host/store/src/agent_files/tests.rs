@@ -351,3 +351,17 @@ async fn a_tenant_whose_files_are_slow_holds_up_no_other() {
     assert!(waiting.try_join_next().is_none(), "nobody of the slow tenant had a turn");
     assert_eq!(stores.files.0.threads.available_permits(), THREADS_MAX, "who waits for a turn holds no thread");
 }
+
+/// S06.
+#[tokio::test]
+async fn between_calls_no_agent_holds_a_descriptor() {
+    let dir = tempfile::tempdir().unwrap();
+    let stores = Stores::open(&dir, Quota::default()).await;
+    call(&stores, write("a", 1)).await.unwrap();
+    let open = || fs::read_dir("/proc/self/fd").unwrap().count();
+    let before = open();
+    for number in 0..100 {
+        stores.files.call(&born("acme", &format!("agent-{number}")), write("a", 1)).await.unwrap();
+    }
+    assert!(open() <= before, "{} descriptors became {}", before, open());
+}

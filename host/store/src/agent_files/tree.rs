@@ -1,27 +1,36 @@
 //! The files of one agent. Blocks on the disk: called on a thread for that, by one caller at a time.
 
 use std::collections::BTreeSet;
-use std::io::{self, Write as _};
+use std::io::{self, ErrorKind, Write as _};
 use std::os::unix::fs::FileExt as _;
 use std::sync::Arc;
 
 use cap_std::fs::{Dir, OpenOptions};
 use host_calls::{FileEntry, FileStat, PAGE_LEN_MAX, Refusal, RefusalNumbers, StorageReply};
 use host_courier::FileOp;
-use host_model::{AgentId, FilePath};
+use host_model::{AgentId, FilePath, TenantId};
 use host_quota::TenantBudgets;
 
+use super::DRAFTS;
 use super::entry::{Kind, enter, kind, open_file};
 use super::usage::{Growth, Held, Size, below};
 use crate::refusal::failed;
 use crate::reserve::Reserve;
 
-/// Where a tenant's files are written before they take their place.
-pub(super) struct Drafts(Dir);
+/// The directory of one tenant. It is opened for each call: descriptors are few, and tenants are many.
+#[derive(Clone)]
+pub(super) struct Place {
+    pub(super) tenants: Arc<Dir>,
+    pub(super) tenant: TenantId,
+}
 
-impl Drafts {
-    pub(super) fn new(dir: Dir) -> Self {
-        Self(dir)
+impl Place {
+    pub(super) fn open(&self) -> io::Result<Dir> {
+        enter(&self.tenants, self.tenant.as_str())?.ok_or_else(|| ErrorKind::NotFound.into())
+    }
+
+    fn drafts(&self) -> io::Result<Dir> {
+        enter(&self.open()?, DRAFTS)?.ok_or_else(|| ErrorKind::NotFound.into())
     }
 }
 
@@ -29,32 +38,21 @@ impl Drafts {
 pub(super) struct Tree {
     /// Its directory's name, and its drafts': it writes one file at a time.
     name: String,
-    tenant: Arc<Dir>,
-    drafts: Arc<Drafts>,
+    place: Place,
     reserve: Arc<Reserve>,
-    /// Its own directory, once it has been needed.
-    root: Option<Dir>,
     held: Held,
     deleted: bool,
 }
 
 impl Tree {
-    pub(super) fn new(
-        agent: &AgentId,
-        tenant: Arc<Dir>,
-        drafts: Arc<Drafts>,
-        reserve: Arc<Reserve>,
-        budgets: &TenantBudgets,
-    ) -> Self {
-        let held = Held::nothing(budgets);
-        Self { name: agent.to_string(), tenant, drafts, reserve, root: None, held, deleted: false }
+    pub(super) fn new(agent: &AgentId, place: Place, reserve: Arc<Reserve>, budgets: &TenantBudgets) -> Self {
+        Self { name: agent.to_string(), place, reserve, held: Held::nothing(budgets), deleted: false }
     }
 
     /// With what lies there counted.
     pub(super) fn counted(mut self) -> io::Result<Self> {
-        if let Some(dir) = enter(&self.tenant, &self.name)? {
+        if let Some(dir) = enter(&self.place.open()?, &self.name)? {
             self.held.found(below(&dir)?);
-            self.root = Some(dir);
         }
         Ok(self)
     }
@@ -74,16 +72,16 @@ impl Tree {
 
     /// Removes all of it; later calls of whoever still holds it are refused.
     pub(super) fn delete(&mut self) -> io::Result<()> {
-        if kind(&self.tenant, &self.name)? != Kind::Nothing {
-            self.tenant.remove_dir_all(&self.name)?;
+        let tenant = self.place.open()?;
+        if kind(&tenant, &self.name)? != Kind::Nothing {
+            tenant.remove_dir_all(&self.name)?;
         }
-        self.root = None;
         self.deleted = true;
         self.held.give_back(Size { files: u64::MAX, bytes: u64::MAX });
         Ok(())
     }
 
-    fn read(&mut self, path: &FilePath, offset: u64, len: usize) -> Result<Vec<u8>, Refusal> {
+    fn read(&self, path: &FilePath, offset: u64, len: usize) -> Result<Vec<u8>, Refusal> {
         let (dir, name) = self.place(path)?;
         let file = match kind(&dir, name).map_err(disk)? {
             Kind::File(_) => open_file(&dir, name, OpenOptions::new().read(true)).map_err(disk)?,
@@ -103,17 +101,18 @@ impl Tree {
         let old = file_or_nothing(&dir, name)?;
         let (came, went) = (Size { files: 1, bytes: bytes.len() as u64 }, Size::of(old));
         let growth = self.room(came, went)?;
-        self.draft(bytes).map_err(disk)?;
-        self.drafts.0.rename(&self.name, &dir, name).map_err(disk)?;
+        self.replace(&dir, name, bytes).map_err(disk)?;
         self.held.settle(growth, came, went);
         Ok(StorageReply::Done)
     }
 
-    /// A whole file where no agent looks, synced: what takes its place by this name is never half.
-    fn draft(&self, bytes: &[u8]) -> io::Result<()> {
-        let mut file = self.drafts.0.create(&self.name)?;
+    /// Writes a whole file where no agent looks, synced: what then takes its place by a name is never half.
+    fn replace(&self, dir: &Dir, name: &str, bytes: &[u8]) -> io::Result<()> {
+        let drafts = self.place.drafts()?;
+        let mut file = drafts.create(&self.name)?;
         file.write_all(bytes)?;
-        file.sync_all()
+        file.sync_all()?;
+        drafts.rename(&self.name, dir, name)
     }
 
     fn append(&mut self, path: &FilePath, bytes: &[u8]) -> Result<StorageReply, Refusal> {
@@ -145,7 +144,7 @@ impl Tree {
             Kind::Foreign => return Err(no_file()),
             Kind::File(_) => dir.remove_file(name).map_err(disk)?,
             Kind::Directory => dir.remove_dir(name).map_err(|error| match error.kind() {
-                io::ErrorKind::DirectoryNotEmpty => invalid("not-empty"),
+                ErrorKind::DirectoryNotEmpty => invalid("not-empty"),
                 _ => disk(error),
             })?,
         }
@@ -153,11 +152,10 @@ impl Tree {
         Ok(StorageReply::Done)
     }
 
-    fn list(&mut self, path: Option<&FilePath>, after: Option<&str>) -> Result<StorageReply, Refusal> {
-        let root = self.root()?;
+    fn list(&self, path: Option<&FilePath>, after: Option<&str>) -> Result<StorageReply, Refusal> {
         let dir = match path {
-            None => root.try_clone().map_err(disk)?,
-            Some(path) => walk(root, path.parts())?,
+            None => self.root()?,
+            Some(path) => walk(self.root()?, path.parts())?,
         };
         let names = first_names(&dir, after.unwrap_or_default()).map_err(disk)?;
         let more = names.len() > PAGE_LEN_MAX;
@@ -172,7 +170,7 @@ impl Tree {
         Ok(StorageReply::Entries { entries, next })
     }
 
-    fn stat(&mut self, path: &FilePath) -> Result<FileStat, Refusal> {
+    fn stat(&self, path: &FilePath) -> Result<FileStat, Refusal> {
         let (dir, name) = self.place(path)?;
         match kind(&dir, name).map_err(disk)? {
             Kind::Nothing => Err(Refusal::NotFound),
@@ -209,23 +207,22 @@ impl Tree {
     }
 
     /// The directory that a path lies in, and its name there.
-    fn place<'p>(&mut self, path: &'p FilePath) -> Result<(Dir, &'p str), Refusal> {
+    fn place<'p>(&self, path: &'p FilePath) -> Result<(Dir, &'p str), Refusal> {
         let (directory, name) = path.split();
         Ok((walk(self.root()?, directory)?, name))
     }
 
     /// The agent's own directory, made when it is first needed. It counts for nothing.
-    fn root(&mut self) -> Result<&Dir, Refusal> {
+    fn root(&self) -> Result<Dir, Refusal> {
         if self.deleted {
             return Err(Refusal::NotFound);
         }
-        if self.root.is_none() {
-            match self.tenant.create_dir(&self.name) {
-                Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(disk(error)),
-                _ => self.root = enter(&self.tenant, &self.name).map_err(disk)?,
-            }
+        let tenant = self.place.open().map_err(disk)?;
+        if let Some(root) = enter(&tenant, &self.name).map_err(disk)? {
+            return Ok(root);
         }
-        self.root.as_ref().ok_or_else(no_file)
+        tenant.create_dir(&self.name).map_err(disk)?;
+        enter(&tenant, &self.name).map_err(disk)?.ok_or_else(no_file)
     }
 
     fn room(&self, came: Size, went: Size) -> Result<Growth, Refusal> {
@@ -237,8 +234,8 @@ impl Tree {
 }
 
 /// A directory below another.
-fn walk<'p>(root: &Dir, parts: impl Iterator<Item = &'p str>) -> Result<Dir, Refusal> {
-    let mut dir = root.try_clone().map_err(disk)?;
+fn walk<'p>(root: Dir, parts: impl Iterator<Item = &'p str>) -> Result<Dir, Refusal> {
+    let mut dir = root;
     for part in parts {
         dir = enter(&dir, part).map_err(disk)?.ok_or(Refusal::NotFound)?;
     }
