@@ -17,13 +17,19 @@
 //! assert_eq!(host.asked("librarian").len(), 1);
 //! ```
 
+mod state;
+mod storage;
+
 use std::{
     cell::RefCell,
     collections::{BTreeMap, BTreeSet},
     time::Duration,
 };
 
-use crate::{Agent, Card, Denied, Draft, Header, Host, Level, Message, Outcome, Query, Receipt, Skill, Target, agent};
+use crate::{
+    Agent, Card, Denied, Draft, Header, Host, Level, Message, Outcome, Query, Receipt, Skill, State, Storage, Target,
+    agent,
+};
 
 /// A host that grants everything and remembers. The agent under test is `agent` of tenant `tenant`, version `0.0.0`.
 #[derive(Default)]
@@ -35,6 +41,8 @@ pub struct Double {
     refusals: BTreeMap<Target, Denied>,
     sent: RefCell<Vec<Sent>>,
     logged: RefCell<Vec<Record>>,
+    state: state::MemoryState,
+    storage: storage::MemoryStorage,
 }
 
 type Answer = Box<dyn Fn(&Message) -> Result<Draft, Denied>>;
@@ -164,6 +172,11 @@ impl Double {
         self.logged.borrow().clone()
     }
 
+    /// How long a key of the agent's state was to live, if it is there and not there for ever. No time passes in a double.
+    pub fn ttl(&self, key: &str) -> Option<Duration> {
+        self.state.ttl(key)
+    }
+
     fn drafts(&self, wanted: impl Fn(&Sent) -> bool) -> Vec<Draft> {
         self.sent.borrow().iter().filter(|sent| wanted(sent)).map(|sent| sent.draft.clone()).collect()
     }
@@ -262,6 +275,14 @@ impl Host for Double {
 
     fn card(&self, agent: &str) -> Option<Card> {
         self.cards.get(agent).cloned()
+    }
+
+    fn state(&self) -> impl State {
+        &self.state
+    }
+
+    fn storage(&self) -> impl Storage {
+        &self.storage
     }
 }
 

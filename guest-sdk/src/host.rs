@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use crate::{Card, Denied, Draft, Message, Query, Target};
+use crate::{Card, Denied, Draft, Message, Query, State, Storage, Target};
 
 /// The host, as an agent sees it. In a component each method is one imported function; in a test it is a
 /// [`Double`](crate::double::Double).
 ///
 /// Every call costs fuel: 1,000 units and one more for each byte that crosses, in either direction; sending and discovery cost
-/// 4,000 instead of 1,000. A spent budget is a trap, not a refusal.
+/// 4,000 instead of 1,000, and [`State`] and [`Storage`] name their own prices. A spent budget is a trap, not a refusal.
 pub trait Host {
     /// Sends to all who subscribe to `topic` in your tenant. A topic nobody listens to takes messages too.
     fn publish(&self, topic: &str, draft: Draft) -> Result<Receipt, Denied>;
@@ -50,6 +50,12 @@ pub trait Host {
 
     /// One agent's card, if it is running in your tenant.
     fn card(&self, agent: &str) -> Option<Card>;
+
+    /// Your keys and values; needs `[grants] state = true`.
+    fn state(&self) -> impl State;
+
+    /// Your files; needs `[grants] storage = true`.
+    fn storage(&self) -> impl Storage;
 
     /// The first agent that matches.
     fn find_first(&self, query: &Query) -> Option<Card> {

@@ -53,6 +53,8 @@ pub mod guest;
 mod host;
 mod log;
 mod message;
+mod state;
+mod storage;
 
 pub use agent::{Agent, Outcome, Resident};
 pub use discovery::{Card, Query, Skill};
@@ -60,3 +62,5 @@ pub use draft::{Draft, Header, JSON, TEXT, Target};
 pub use error::{Denied, Failure, PayloadError, Refusal};
 pub use host::{Host, Level, Receipt};
 pub use message::Message;
+pub use state::{KeyPage, State};
+pub use storage::{Entry, EntryPage, Stat, Storage};

@@ -8,8 +8,9 @@ use super::{
         discovery::registry,
     },
     convert::{each, saturating_ms},
+    kept::Kept,
 };
-use crate::{Card, Denied, Draft, Host, Level, Message, Query, Receipt, Target};
+use crate::{Card, Denied, Draft, Host, Level, Message, Query, Receipt, State, Storage, Target};
 
 /// Carries each call to the import of the same name.
 pub(super) struct Imports;
@@ -68,6 +69,14 @@ impl Host for Imports {
 
     fn card(&self, agent: &str) -> Option<Card> {
         registry::get(agent).map(Card::from)
+    }
+
+    fn state(&self) -> impl State {
+        Kept
+    }
+
+    fn storage(&self) -> impl Storage {
+        Kept
     }
 }
 

@@ -4,6 +4,7 @@ mod bindings;
 mod convert;
 mod imports;
 pub mod inbox;
+mod kept;
 pub mod lifecycle;
 mod slot;
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use host_model::{AgentId, Caller, Card, CardQuery, Cause, Draft, Envelope, Header, Receipt};
 use serde::{Deserialize, Serialize};
 
-use crate::{HttpCall, HttpReply, Refusal};
+use crate::{HttpCall, HttpReply, Refusal, StateCall, StateReply, StorageCall, StorageReply};
 
 /// Which call this is: the same id twice is the same call, asked again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -118,6 +118,10 @@ pub enum HostCall {
     Card(String),
     /// Another host, over HTTP.
     Http(HttpCall),
+    /// Its keys and values.
+    State(StateCall),
+    /// Its files.
+    Storage(StorageCall),
 }
 
 /// What the host answers.
@@ -137,6 +141,10 @@ pub enum HostReply {
     Card(Option<Arc<Card>>),
     /// To HTTP.
     Http(HttpReply),
+    /// To state.
+    State(StateReply),
+    /// To storage.
+    Storage(StorageReply),
 }
 
 /// An answer that is there, or one that is on its way. Dropping the latter cancels the wait; the effect may have happened.

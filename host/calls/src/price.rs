@@ -2,7 +2,7 @@
 //!
 //! The numbers are promised to authors in `wit/agent-0.1/types.wit`; change them there too.
 
-use crate::{HostCall, HostReply};
+use crate::{HostCall, HostReply, state, storage};
 use host_model::{Card, CardQuery, Draft, Header};
 
 /// Units of fuel; one guest instruction is about one unit.
@@ -27,6 +27,8 @@ pub fn price_of_call(call: &HostCall) -> Price {
         HostCall::Find(query) => ROUTED_BASE + query_bytes(query),
         HostCall::Card(id) => ROUTED_BASE + len(id),
         HostCall::Http(call) => crate::http::price_of_call(call),
+        HostCall::State(call) => state::price_of_call(call),
+        HostCall::Storage(call) => storage::price_of_call(call),
     }
 }
 
@@ -39,6 +41,8 @@ pub fn price_of_reply(reply: &HostReply) -> Price {
         HostReply::Found(cards) => cards.iter().map(|card| card_bytes(card)).sum(),
         HostReply::Card(Some(card)) => card_bytes(card),
         HostReply::Http(reply) => crate::http::price_of_reply(reply),
+        HostReply::State(reply) => state::price_of_reply(reply),
+        HostReply::Storage(reply) => storage::price_of_reply(reply),
     }
 }
 

@@ -136,8 +136,11 @@ impl Kind {
     ///
     /// Versions of one compatibility track (`0.2` for 0.2.N, by the rules of semantic versions) are alike, as they
     /// are to the linker, so no spelling of a version passes where another is refused. A version with a pre-release
-    /// or build part is on no track: it is unknown.
+    /// or build part is on no track: it is unknown, but for the drafts of WASI that the engine links, letter by letter.
     pub fn of_import(name: &str) -> Self {
+        if let Some((_, kind)) = DRAFTS.iter().find(|(draft, _)| *draft == name) {
+            return *kind;
+        }
         let Some((interface, track)) = split(name) else { return Self::Unknown };
         match (interface, track) {
             (interface, (0, 2)) if BASE.contains(&interface) => Self::Base,
@@ -187,6 +190,14 @@ const BASE: [&str; 20] = [
 
 const FREE: [&str; 4] =
     ["bailiwick:agent/identity", "bailiwick:agent/log", "bailiwick:agent/settings", "bailiwick:agent/types"];
+
+/// Interfaces of WASI that have no release, as the engine links them: one pre-release each, and no other.
+const DRAFTS: [(&str, Kind); 4] = [
+    ("wasi:config/store@0.2.0-rc.1", Kind::Free),
+    ("wasi:keyvalue/atomics@0.2.0-draft", Kind::Granted(Capability::State)),
+    ("wasi:keyvalue/batch@0.2.0-draft", Kind::Granted(Capability::State)),
+    ("wasi:keyvalue/store@0.2.0-draft", Kind::Granted(Capability::State)),
+];
 
 /// Major and minor of a version below 1.0; nothing here has reached 1.0.
 type Track = (u64, u64);
@@ -251,6 +262,8 @@ mod tests {
         for version in ["0.1.0", "0.1.7"] {
             check(&format!("bailiwick:agent/messaging@{version}"), Kind::Granted(Capability::Messaging));
             check(&format!("bailiwick:discovery/registry@{version}"), Kind::Granted(Capability::Discovery));
+            check(&format!("bailiwick:state/store@{version}"), Kind::Granted(Capability::State));
+            check(&format!("bailiwick:storage/files@{version}"), Kind::Granted(Capability::Storage));
             check(&format!("bailiwick:agent/log@{version}"), Kind::Free);
         }
         for name in [
@@ -259,6 +272,7 @@ mod tests {
             "bailiwick:agent/inbox@0.1.0",
             "bailiwick:state/store@0.2.0",
             "bailiwick:storage/other@0.1.0",
+            "bailiwick:storage/store@0.1.0",
         ] {
             check(name, Kind::Unknown);
         }
@@ -268,6 +282,28 @@ mod tests {
     fn a_version_that_is_no_plain_triple_is_on_no_track() {
         for version in ["0.1", "0.1.0.0", "0.1.0-pre", "0.1.0+build", "00.1.0", "0.01.0", "0.1.", "", "0.1.x"] {
             check(&format!("bailiwick:agent/log@{version}"), Kind::Unknown);
+        }
+    }
+
+    #[test]
+    fn a_draft_of_wasi_is_known_letter_by_letter() {
+        for interface in ["store", "atomics", "batch"] {
+            check(&format!("wasi:keyvalue/{interface}@0.2.0-draft"), Kind::Granted(Capability::State));
+        }
+        check("wasi:config/store@0.2.0-rc.1", Kind::Free);
+        for name in [
+            "wasi:keyvalue/watcher@0.2.0-draft",
+            "wasi:keyvalue/store@0.2.0-draft2",
+            "wasi:keyvalue/store@0.2.1-draft",
+            "wasi:keyvalue/store@0.2.0",
+            "wasi:keyvalue/store",
+            "wasi:config/store@0.2.0-rc.2",
+            "wasi:config/store@0.2.0",
+            "wasi:config/runtime@0.2.0-rc.1",
+            "wasi:clocks/wall-clock@0.2.0-draft",
+            "bailiwick:state/store@0.1.0-draft",
+        ] {
+            check(name, Kind::Unknown);
         }
     }
 

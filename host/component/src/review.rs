@@ -63,7 +63,7 @@ pub enum Warning {
     WildSubscribe(String),
     /// `grants.send` allows every agent of the tenant.
     WildSend,
-    /// A key under `[grants]` that the component has no import to use: `publish`, `send` or `discover`.
+    /// A key under `[grants]` that the component has no import to use: `publish`, `send`, `discover`, `state` or `storage`.
     Unused(&'static str),
 }
 
@@ -172,11 +172,14 @@ fn unused(component: &Component, grants: &Grants) -> impl Iterator<Item = &'stat
             .flat_map(|(_, import)| &import.functions);
         functions.any(|function| names.contains(&function.name.as_str()))
     };
+    let imports = |wanted: Capability| capabilities(component).any(|(capability, _)| capability == wanted);
     let sends = grants.send != SendGrant::default();
     let table = [
         ("publish", !grants.publish.is_empty(), uses(Capability::Messaging, &["publish", "batch"])),
         ("send", sends, uses(Capability::Messaging, &["send", "request", "batch"])),
         ("discover", grants.discover, uses(Capability::Discovery, &["find", "get"])),
+        ("state", grants.state, imports(Capability::State)),
+        ("storage", grants.storage, imports(Capability::Storage)),
     ];
     table.into_iter().filter(|(_, granted, used)| *granted && !*used).map(|(key, ..)| key)
 }
@@ -308,5 +311,10 @@ mod tests {
             [Warning::Unused("publish"), Warning::Unused("send"), Warning::Unused("discover")]
         );
         assert_eq!(warned(&[INBOX], "[grants]\nsubscribe = ['a']"), []);
+        let keeps = "[grants]\nstate = true\nstorage = true";
+        assert_eq!(warned(&[INBOX], keeps), [Warning::Unused("state"), Warning::Unused("storage")]);
+        let state = r#"(import "wasi:keyvalue/store@0.2.0-draft" (instance))"#;
+        let storage = r#"(import "bailiwick:storage/files@0.1.0" (instance))"#;
+        assert_eq!(warned(&[state, storage, INBOX], keeps), []);
     }
 }

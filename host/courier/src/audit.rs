@@ -18,6 +18,8 @@ pub(crate) fn action_of(call: &HostCall) -> Option<&'static str> {
         HostCall::Find(_) => Some("registry.find"),
         HostCall::Card(_) => Some("registry.get"),
         HostCall::Http(_) => Some("http.request"),
+        HostCall::State(_) => Some("state.use"),
+        HostCall::Storage(_) => Some("storage.use"),
     }
 }
 

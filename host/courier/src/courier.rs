@@ -1,6 +1,7 @@
 //! The courier: who is on the road, and where a host call goes.
 
 use std::collections::HashMap;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,7 +20,10 @@ use crate::audit::{action_of, audited, not_accepted};
 use crate::http::Streams;
 use crate::party::count;
 use crate::replies::Replies;
-use crate::{LogBook, Mail, Party, Watch, discovery};
+use crate::{FileStore, LogBook, Mail, Party, StateStore, Watch, discovery, state, storage};
+
+/// An answer on its way from a store.
+pub type Pending<T> = Pin<Box<dyn Future<Output = Result<T, Refusal>> + Send>>;
 
 /// What a courier works with.
 pub struct CourierParts {
@@ -33,6 +37,10 @@ pub struct CourierParts {
     pub logs: Arc<LogBook>,
     /// Where refusals are counted.
     pub ledger: Ledger,
+    /// Agents' keys and values; a host without them refuses each such call.
+    pub state: Option<Arc<dyn StateStore>>,
+    /// Agents' files; a host without them refuses each such call.
+    pub files: Option<Arc<dyn FileStore>>,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// The way out to other hosts.
@@ -140,11 +148,25 @@ impl HostCalls for Courier {
             HostCall::Find(query) => Answer::Now(discovery::find(&self.parts().registry, &party, &query)),
             HostCall::Card(id) => Answer::Now(discovery::card(&self.parts().registry, &party, &id)),
             HostCall::Http(call) => self.http(&party, call, &context),
+            HostCall::State(call) => {
+                let CourierParts { state, clock, .. } = self.parts();
+                later(party.clone(), state::call(state.as_ref(), &party, clock.now(), call))
+            }
+            HostCall::Storage(call) => later(party.clone(), storage::call(self.parts().files.as_ref(), &party, call)),
         };
         match action {
             Some(action) => audited(&self.parts().ledger, caller, action, answer),
             None => answer,
         }
+    }
+}
+
+/// The answer of a store, counted if it is a refusal.
+fn later(party: Arc<Party>, reply: Result<Pending<HostReply>, Refusal>) -> Answer {
+    let counted = move |reply: Result<HostReply, Refusal>| reply.inspect_err(|_| count(&party.counters.refused));
+    match reply {
+        Ok(reply) => Answer::Later(Box::pin(async move { counted(reply.await) })),
+        Err(refusal) => Answer::Now(counted(Err(refusal))),
     }
 }
 

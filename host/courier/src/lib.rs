@@ -16,12 +16,16 @@ mod replies;
 mod samples;
 mod shadow;
 mod spending;
+mod state;
+mod storage;
 mod switch;
 mod watch;
 
-pub use courier::{Courier, CourierParts};
+pub use courier::{Courier, CourierParts, Pending};
 pub use logs::{LogBook, LogQuery, LogRecord, LogStream};
 pub use party::{Counters, CountersView, Mail, Party};
 pub use shadow::{Shadow, ShadowTally, WouldDeny};
+pub use state::{StateOp, StateStore, StateWrite, Value};
+pub use storage::{FileOp, FileStore};
 pub use switch::Switch;
 pub use watch::{Seen, Watch};

@@ -61,6 +61,8 @@ impl World {
             logs: Arc::new(LogBook::new(clock.clone())),
             ledger: audit.ledger(),
             egress,
+            state: None,
+            files: None,
             clock: clock.clone(),
             ids: Arc::new(CountedIds::default()),
             started: NOW,

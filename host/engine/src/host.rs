@@ -1,5 +1,10 @@
 //! The host functions, a row each: charge, convert, ask, charge, convert.
 
+mod config;
+mod keyvalue;
+mod state;
+mod storage;
+
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -26,12 +31,17 @@ pub(crate) fn linker(engine: &Engine, granted: &[Capability]) -> wasmtime::Resul
     link_log(&mut linker)?;
     link_settings(&mut linker)?;
     link_identity(&mut linker)?;
+    config::link(&mut linker)?;
     for capability in granted {
         match capability {
             Capability::Messaging => link_messaging(&mut linker)?,
             Capability::Discovery => link_discovery(&mut linker)?,
+            Capability::State => {
+                state::link(&mut linker)?;
+                keyvalue::link(&mut linker)?;
+            }
+            Capability::Storage => storage::link(&mut linker)?,
             Capability::Http => crate::http::link_http(&mut linker)?,
-            Capability::State | Capability::Storage => {}
         }
     }
     Ok(linker)
@@ -41,19 +51,19 @@ pub(crate) type Store<'a> = StoreContextMut<'a, AgentState>;
 
 fn link_messaging(linker: &mut Linker<AgentState>) -> wasmtime::Result<()> {
     let mut messaging = linker.instance(names::MESSAGING)?;
-    messaging.func_wrap_async("publish", |store: Store<'_>, (topic, draft): (String, wit::Draft)| {
+    messaging.func_wrap_async("publish", |mut store: Store<'_>, (topic, draft): (String, wit::Draft)| {
         let call = HostCall::Publish { topic, draft: draft.into() };
-        Box::new(async move { Ok((sent(ask(store, call).await?),)) })
+        Box::new(async move { Ok((sent(ask(&mut store, call).await?),)) })
     })?;
-    messaging.func_wrap_async("send", |store: Store<'_>, (agent, draft): (String, wit::Draft)| {
+    messaging.func_wrap_async("send", |mut store: Store<'_>, (agent, draft): (String, wit::Draft)| {
         let call = HostCall::Send { agent, draft: draft.into() };
-        Box::new(async move { Ok((sent(ask(store, call).await?),)) })
+        Box::new(async move { Ok((sent(ask(&mut store, call).await?),)) })
     })?;
     messaging.func_wrap_async(
         "request",
-        |store: Store<'_>, (agent, draft, deadline_ms): (String, wit::Draft, u32)| {
+        |mut store: Store<'_>, (agent, draft, deadline_ms): (String, wit::Draft, u32)| {
             let call = HostCall::Request { agent, draft: draft.into(), deadline_ms };
-            Box::new(async move { Ok((answered(ask(store, call).await?),)) })
+            Box::new(async move { Ok((answered(ask(&mut store, call).await?),)) })
         },
     )?;
     messaging.func_wrap_async("batch", |store: Store<'_>, (items,): (Vec<(wit::Target, wit::Draft)>,)| {
@@ -63,11 +73,11 @@ fn link_messaging(linker: &mut Linker<AgentState>) -> wasmtime::Result<()> {
 
 fn link_discovery(linker: &mut Linker<AgentState>) -> wasmtime::Result<()> {
     let mut registry = linker.instance(names::REGISTRY)?;
-    registry.func_wrap_async("find", |store: Store<'_>, (query,): (discovery::Query,)| {
-        Box::new(async move { Ok((found(ask(store, HostCall::Find(query.into())).await?),)) })
+    registry.func_wrap_async("find", |mut store: Store<'_>, (query,): (discovery::Query,)| {
+        Box::new(async move { Ok((found(ask(&mut store, HostCall::Find(query.into())).await?),)) })
     })?;
-    registry.func_wrap_async("get", |store: Store<'_>, (id,): (String,)| {
-        Box::new(async move { Ok((card(ask(store, HostCall::Card(id)).await?),)) })
+    registry.func_wrap_async("get", |mut store: Store<'_>, (id,): (String,)| {
+        Box::new(async move { Ok((card(ask(&mut store, HostCall::Card(id)).await?),)) })
     })
 }
 
@@ -75,28 +85,29 @@ fn link_log(linker: &mut Linker<AgentState>) -> wasmtime::Result<()> {
     let mut log = linker.instance(names::LOG)?;
     log.func_wrap_async(
         "write",
-        |store: Store<'_>, (level, message, fields): (Level, String, Vec<wit::HeaderResult>)| {
+        |mut store: Store<'_>, (level, message, fields): (Level, String, Vec<wit::HeaderResult>)| {
             let line = LogLine { level: level.into(), source: LogSource::Log, message, fields: log_fields(fields) };
-            Box::new(async move { ask(store, HostCall::Log(line)).await.map(drop) })
+            Box::new(async move { ask(&mut store, HostCall::Log(line)).await.map(drop) })
         },
     )
 }
 
 fn link_settings(linker: &mut Linker<AgentState>) -> wasmtime::Result<()> {
     let mut settings = linker.instance(names::SETTINGS)?;
-    settings.func_wrap("get", |mut store: Store<'_>, (name,): (String,)| {
-        let value = store.data().birth().settings.get(&name).cloned();
-        charge(&mut store, CALL_BASE - WASI_CALL + bytes(&[&name, value.as_deref().unwrap_or_default()]))?;
-        Ok((value,))
-    })?;
-    settings.func_wrap("all", |mut store: Store<'_>, (): ()| {
-        let all: Vec<(String, String)> = store.data().birth().settings.clone().into_iter().collect();
-        charge(
-            &mut store,
-            CALL_BASE - WASI_CALL + all.iter().map(|(name, value)| bytes(&[name, value])).sum::<Price>(),
-        )?;
-        Ok((all,))
-    })
+    settings.func_wrap("get", |mut store: Store<'_>, (name,): (String,)| Ok((one_setting(&mut store, &name)?,)))?;
+    settings.func_wrap("all", |mut store: Store<'_>, (): ()| Ok((all_settings(&mut store)?,)))
+}
+
+fn one_setting(store: &mut Store<'_>, name: &str) -> wasmtime::Result<Option<String>> {
+    let value = store.data().birth().settings.get(name).cloned();
+    charge(store, CALL_BASE - WASI_CALL + bytes(&[name, value.as_deref().unwrap_or_default()]))?;
+    Ok(value)
+}
+
+fn all_settings(store: &mut Store<'_>) -> wasmtime::Result<Vec<(String, String)>> {
+    let all: Vec<(String, String)> = store.data().birth().settings.clone().into_iter().collect();
+    charge(store, CALL_BASE - WASI_CALL + all.iter().map(|(name, value)| bytes(&[name, value])).sum::<Price>())?;
+    Ok(all)
 }
 
 fn link_identity(linker: &mut Linker<AgentState>) -> wasmtime::Result<()> {
@@ -121,7 +132,7 @@ fn told(store: &mut Store<'_>, text: impl Fn(&AgentState) -> String) -> wasmtime
 }
 
 async fn batch(
-    store: Store<'_>,
+    mut store: Store<'_>,
     items: Vec<(wit::Target, wit::Draft)>,
 ) -> wasmtime::Result<Vec<Result<wit::Receipt, wit::Denied>>> {
     let len = items.len();
@@ -130,19 +141,19 @@ async fn batch(
         return Ok(batched(len, Err(Refusal::TooLarge(numbers))));
     }
     let items = items.into_iter().map(batch_item).collect();
-    Ok(batched(len, ask(store, HostCall::Batch(items)).await?))
+    Ok(batched(len, ask(&mut store, HostCall::Batch(items)).await?))
 }
 
 /// Charges a call's price, asks the host, and charges the answer's bytes before the guest gets them.
-async fn ask(mut store: Store<'_>, call: HostCall) -> wasmtime::Result<Result<HostReply, Refusal>> {
-    charge(&mut store, price_of_call(&call).saturating_sub(WASI_CALL))?;
+async fn ask(store: &mut Store<'_>, call: HostCall) -> wasmtime::Result<Result<HostReply, Refusal>> {
+    charge(store, price_of_call(&call).saturating_sub(WASI_CALL))?;
     let context = store.data().next_context();
     let birth = Arc::clone(store.data().birth());
     let reply = match birth.calls.call(&birth.caller, context, call) {
         Answer::Now(reply) => reply,
         Answer::Later(reply) => reply.await,
     };
-    charge(&mut store, reply.as_ref().map_or(0, price_of_reply))?;
+    charge(store, reply.as_ref().map_or(0, price_of_reply))?;
     Ok(reply)
 }
 

@@ -110,6 +110,11 @@ impl AgentState {
         self.run.run.deadline
     }
 
+    /// The instance's handles, at most [`RESOURCES_MAX`](crate::settings::RESOURCES_MAX).
+    pub(crate) fn table(&mut self) -> &mut ResourceTable {
+        &mut self.table
+    }
+
     /// What surrounds the call that is being made.
     pub(crate) fn next_context(&self) -> Context {
         self.run.next()

@@ -118,6 +118,8 @@ impl Agent {
             logs: Arc::new(LogBook::new(clock.clone())),
             ledger: tests_kit::audit::MemoryAudit::nobodys(),
             egress,
+            state: None,
+            files: None,
             clock: clock.clone(),
             ids: Arc::new(CountedIds::default()),
             started: NOW,

@@ -23,8 +23,8 @@ use crate::policy::{self, Policies};
 use crate::start::{Checked, Running};
 use crate::tenants::apply_limits;
 use crate::{
-    AgentStatus, Components, ControlRepository, Deployment, Desired, Phase, PolicyBook, Repository, RepositoryError,
-    Shards, Step, TenantControl, TenantRecord,
+    AgentData, AgentStatus, Components, ControlRepository, Deployment, Desired, Phase, PolicyBook, Repository,
+    RepositoryError, Shards, Step, TenantControl, TenantRecord,
 };
 
 /// Why the fleet did not do it.
@@ -150,6 +150,8 @@ pub struct FleetParts {
     pub controls: Arc<dyn ControlRepository>,
     /// Components by digest.
     pub components: Arc<dyn Components>,
+    /// What agents keep.
+    pub data: Arc<dyn AgentData>,
     /// Cards that survive a restart.
     pub cards: Arc<dyn CardRepository>,
     /// What runs components.
@@ -220,7 +222,7 @@ impl Fleet {
         }));
         for record in fleet.parts().repository.tenants().await? {
             let control = fleet.parts().controls.tenant_control(&record.id).await?;
-            fleet.add_tenant(record, control)?;
+            fleet.add_tenant(record, control).await?;
         }
         fleet.load_policies().await?;
         for deployment in fleet.parts().repository.deployments().await? {
@@ -275,7 +277,7 @@ impl Fleet {
             Err(RepositoryError::Taken) => Err(FleetError::Taken(id.to_string())),
             Err(error) => Err(error.into()),
             Ok(()) => {
-                self.add_tenant(record.clone(), TenantControl::default())?;
+                self.add_tenant(record.clone(), TenantControl::default()).await?;
                 Ok(record)
             }
         }
@@ -392,7 +394,7 @@ impl Fleet {
         Ok(agent.status())
     }
 
-    /// Stops an agent and deletes it. Its id is never given again.
+    /// Stops an agent and deletes it with all that it kept. Its id is never given again.
     pub async fn delete(&self, _recorded: &Recorded, tenant: &TenantId, agent: &AgentId) -> Result<(), FleetError> {
         let (tenant, agent) = self.find(tenant, agent)?;
         let mut running = agent.running.lock().await;
@@ -400,6 +402,8 @@ impl Fleet {
         if let Some(running) = running.take() {
             self.take_down(&agent, running).await;
         }
+        // First what it kept: an agent that is gone could not be deleted again after a failure.
+        self.parts().data.delete_agent(&agent.tenant, &agent.id).await?;
         self.parts().repository.delete_deployment(&agent.tenant, &agent.id).await?;
         tenant.agents.write().remove(&agent.id);
         Ok(())
@@ -476,6 +480,7 @@ impl Fleet {
             Ok(up) => *running = up,
             Err(error) => {
                 tenant.agents.write().remove(&agent.id);
+                self.parts().data.delete_agent(&agent.tenant, &agent.id).await?;
                 return Err(error);
             }
         }
@@ -563,9 +568,10 @@ impl Fleet {
         Ok(())
     }
 
-    fn add_tenant(&self, record: TenantRecord, control: TenantControl) -> Result<(), FleetError> {
+    async fn add_tenant(&self, record: TenantRecord, control: TenantControl) -> Result<(), FleetError> {
         let limits = control.overrides.checked_over(&self.parts().tenant_limits)?;
         let budgets = TenantBudgets::new(&limits);
+        self.parts().data.open_tenant(&record.id, &budgets).await?;
         let hold = TenantHold::new(record.id.clone(), control);
         let caller = Caller::born(record.id.clone(), AgentId::operator(), String::new(), self.next_incarnation());
         let operator = policy::operator(caller, &budgets, hold.switch().clone());

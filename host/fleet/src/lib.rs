@@ -28,7 +28,7 @@ pub use fleet::{Deploy, Fleet, FleetError, FleetParts};
 pub use policy::{PolicyInForce, ShadowPolicy};
 pub use policy_book::PolicyBook;
 pub use repository::{
-    Components, Deployment, Desired, PendingRecord, PolicyRecord, Repository, RepositoryError, TenantRecord,
+    AgentData, Components, Deployment, Desired, PendingRecord, PolicyRecord, Repository, RepositoryError, TenantRecord,
 };
 pub use shards::{Runner, Shard, Shards, Work};
 pub use source::{RandomIds, SystemClock};

@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 use host_component::Digest;
 use host_model::{AgentId, TenantId, Timestamp};
+use host_quota::TenantBudgets;
 
 /// A tenant as kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -143,4 +144,15 @@ pub trait Components: Send + Sync {
 
     /// A component's bytes, checked against the digest: what was changed on disk is an error, not a component.
     async fn load(&self, digest: &Digest) -> Result<Option<Vec<u8>>, RepositoryError>;
+}
+
+/// What agents keep for themselves: their state and their files.
+#[async_trait]
+pub trait AgentData: Send + Sync {
+    /// Counts what a tenant's agents keep against its budgets, even past them. Called before the first of them starts; until then
+    /// their calls are refused.
+    async fn open_tenant(&self, tenant: &TenantId, budgets: &TenantBudgets) -> Result<(), RepositoryError>;
+
+    /// Deletes all that an agent keeps. Deleting it again is no error.
+    async fn delete_agent(&self, tenant: &TenantId, agent: &AgentId) -> Result<(), RepositoryError>;
 }

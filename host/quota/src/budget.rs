@@ -50,7 +50,17 @@ impl Budget {
         Ok(share)
     }
 
+    /// A share of what was in use before this budget was made, even if that is more than it would give.
+    pub fn found(self: &Arc<Self>, units: u64) -> Share {
+        self.used.fetch_add(units, Ordering::AcqRel);
+        Share { budget: self.clone(), units }
+    }
+
     fn take(&self, asked: u64) -> Result<(), OverBudget> {
+        // Nothing is never too much, even past a maximum that was lowered.
+        if asked == 0 {
+            return Ok(());
+        }
         let max = self.max();
         let fits = |used: u64| used.checked_add(asked).filter(|sum| *sum <= max);
         match self.used.fetch_update(Ordering::AcqRel, Ordering::Relaxed, fits) {
@@ -82,6 +92,12 @@ impl Share {
         self.budget.used.fetch_sub(units, Ordering::AcqRel);
     }
 
+    /// Takes over what another share of the same budget holds.
+    pub fn absorb(&mut self, mut other: Self) {
+        debug_assert!(Arc::ptr_eq(&self.budget, &other.budget), "units of another budget");
+        self.units += std::mem::take(&mut other.units);
+    }
+
     /// Units it holds.
     pub fn units(&self) -> u64 {
         self.units
@@ -106,6 +122,19 @@ mod tests {
         assert_eq!(share.grow(1), Err(OverBudget { used: 10, asked: 1, max: 10 }));
         assert_eq!(budget.share(u64::MAX).unwrap_err(), OverBudget { used: 10, asked: u64::MAX, max: 10 });
         drop(share);
+        assert_eq!(budget.used(), 0);
+    }
+
+    #[test]
+    fn what_was_found_counts_even_past_the_maximum_and_goes_like_any_other_share() {
+        let budget = Budget::new(10);
+        let mut found = budget.found(12);
+        assert_eq!(budget.share(1).unwrap_err(), OverBudget { used: 12, asked: 1, max: 10 });
+        assert_eq!(budget.share(0).unwrap().units(), 0);
+        found.shrink(5);
+        found.absorb(budget.share(3).unwrap());
+        assert_eq!((found.units(), budget.used()), (10, 10));
+        drop(found);
         assert_eq!(budget.used(), 0);
     }
 

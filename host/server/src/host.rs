@@ -10,6 +10,7 @@ use anyhow::Context as _;
 use host_api::{ApiState, TokenDigest};
 use host_app::{App, AppParts};
 use host_bus::{Bus, EmbeddedBus};
+use host_calls::FILE_CHUNK_LEN_MAX;
 use host_courier::{Courier, CourierParts, LogBook};
 use host_egress::{Authorities, Egress, EgressParts, NoSecrets, SystemResolve};
 use host_engine::{CompilerSettings, Engine, EngineSettings};
@@ -18,7 +19,7 @@ use host_gate::{Gate, MessageLimits};
 use host_ledger::{Act, Ledger, UsageBook};
 use host_model::Clock;
 use host_registry::Registry;
-use host_store::{AuditFiles, ComponentFiles, DataDir, Sqlite, UsageFiles};
+use host_store::{AgentFiles, AgentState, AgentStores, AuditFiles, ComponentFiles, DataDir, Sqlite, UsageFiles};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -54,7 +55,8 @@ pub(crate) async fn run(args: HostArgs) -> anyhow::Result<()> {
     let ledger = ledger(&data, clock.clone())?;
     let started = ledger.record(Act::host("host.start").on(&env!("CARGO_PKG_VERSION"))).await?;
     let listening = format!("http://{address}");
-    let app = wire(&config, &data, sqlite.clone(), clock, ledger.clone(), &listening).await?;
+    let stores = AgentStores { state: AgentState::open(&data).await?, files: AgentFiles::open(&data)? };
+    let app = wire(&config, &data, sqlite.clone(), stores.clone(), clock, ledger.clone(), &listening).await?;
 
     let closing = CancellationToken::new();
     let state = ApiState::new(app.clone(), TokenDigest::of(&token), closing.clone());
@@ -78,6 +80,7 @@ pub(crate) async fn run(args: HostArgs) -> anyhow::Result<()> {
     let (_, served) = tokio::join!(tokio::time::timeout(DRAIN_MAX, app.fleet().stop_all()), serving);
     settle(&app).await;
     end(ledger).await;
+    stores.state.close().await;
     sqlite.close().await;
     tracing::info!("stopped");
     served.context("the API ended")
@@ -120,6 +123,7 @@ async fn wire(
     config: &Config,
     data: &DataDir,
     sqlite: Arc<Sqlite>,
+    stores: AgentStores,
     clock: Arc<dyn Clock>,
     ledger: Ledger,
     listening: &str,
@@ -141,12 +145,15 @@ async fn wire(
         ids: Arc::new(RandomIds::new()?),
         started: clock.now(),
         ledger: ledger.clone(),
+        state: Some(Arc::new(stores.state.clone())),
+        files: Some(Arc::new(stores.files.clone())),
         clock: clock.clone(),
     });
     let parts = FleetParts {
         repository: sqlite.clone(),
         controls: sqlite.clone(),
         components: Arc::new(ComponentFiles::open(data)?),
+        data: Arc::new(stores),
         cards: sqlite,
         engine,
         bus,
@@ -164,7 +171,7 @@ async fn wire(
 }
 
 fn engine(config: &Config, artifacts: &Path, key: &[u8; 32]) -> anyhow::Result<Engine> {
-    let hostcall_bytes_max = config.message.payload_bytes_max as usize + (64 << 10);
+    let hostcall_bytes_max = (config.message.payload_bytes_max as usize).max(FILE_CHUNK_LEN_MAX) + (64 << 10);
     let settings =
         EngineSettings { pool: config.engine.pool, instances_max: config.engine.instances_max, hostcall_bytes_max };
     let mut compiler = CompilerSettings::this_program(&[COMPILE_VERB])?;

@@ -52,6 +52,16 @@ impl DataDir {
         self.path.join("bailiwick.db")
     }
 
+    /// The database of agents' keys and values.
+    pub fn state(&self) -> PathBuf {
+        self.path.join("state.db")
+    }
+
+    /// The directory of agents' files; it exists.
+    pub fn tenants(&self) -> PathBuf {
+        self.path.join("tenants")
+    }
+
     /// The directory of components; it exists.
     pub fn components(&self) -> PathBuf {
         self.path.join("components")
@@ -97,6 +107,7 @@ impl DataDir {
         ensure_dir(&self.artifacts())?;
         ensure_dir(&self.audit())?;
         ensure_dir(&self.usage())?;
+        ensure_dir(&self.tenants())?;
         sweep(&self.path);
         sweep(&self.artifacts());
         ComponentFiles::sweep(&self.components());

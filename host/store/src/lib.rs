@@ -1,9 +1,11 @@
 //! Keeps what must survive a restart: the data directory, the control database in it, and components by digest.
 //!
 //! The only crate that knows SQL. Rooms above declare the traits they need; this one implements them, on SQLite
-//! ([`Sqlite`]) and on files ([`ComponentFiles`], [`AuditFiles`], [`UsageFiles`]). Nothing here decides anything: it keeps, and it refuses what it cannot
-//! keep or can no longer trust.
+//! ([`Sqlite`], [`AgentState`]) and on files ([`ComponentFiles`], [`AgentFiles`], [`AuditFiles`], [`UsageFiles`]). Nothing here
+//! decides anything: it keeps, and it refuses what it cannot keep or can no longer trust.
 
+mod agent_data;
+mod agent_files;
 mod audit;
 mod cards;
 mod components;
@@ -15,16 +17,24 @@ mod files;
 mod format;
 mod lock;
 mod policies;
+mod refusal;
+mod reserve;
 mod rows;
+#[cfg(test)]
+mod samples;
 mod schema;
 mod segments;
 mod sqlite;
+mod state;
 mod usage;
 
+pub use agent_data::AgentStores;
+pub use agent_files::AgentFiles;
 pub use audit::AuditFiles;
 pub use components::ComponentFiles;
 pub use data_dir::DataDir;
 pub use error::StoreError;
 pub use files::write_private;
 pub use sqlite::Sqlite;
+pub use state::AgentState;
 pub use usage::UsageFiles;

@@ -11,8 +11,6 @@ use crate::StoreError;
 /// The first SQLite without the corruption of write-ahead logs in 3.7.0 to 3.51.2 (`threats.md` §7).
 const ENGINE_FLOOR: &str = "3.51.3";
 
-static MIGRATIONS: Migrator = sqlx::migrate!();
-
 /// Asks the linked SQLite for its version, away from any file: one that is too old must not touch the database.
 pub(crate) async fn check_engine() -> Result<(), StoreError> {
     let mut nowhere = SqliteConnectOptions::new().in_memory(true).connect().await?;
@@ -24,8 +22,8 @@ pub(crate) async fn check_engine() -> Result<(), StoreError> {
 /// Brings the database to this version's schema, each step in a transaction of its own: killed between two, it goes on.
 ///
 /// [`StoreError::NewerSchema`] if it is already past that; the database is then as it was.
-pub(crate) async fn migrate(database: &SqlitePool, path: &Path) -> Result<(), StoreError> {
-    MIGRATIONS.run(database).await.map_err(|cause| refusal(cause, path))
+pub(crate) async fn migrate(migrations: &Migrator, database: &SqlitePool, path: &Path) -> Result<(), StoreError> {
+    migrations.run(database).await.map_err(|cause| refusal(migrations, cause, path))
 }
 
 async fn engine_version(connection: &mut SqliteConnection) -> Result<String, sqlx::Error> {
@@ -44,8 +42,8 @@ fn parts(version: &str) -> Option<[u32; 3]> {
     parts.ok()?.try_into().ok()
 }
 
-fn refusal(cause: MigrateError, path: &Path) -> StoreError {
-    let known = MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or_default();
+fn refusal(migrations: &Migrator, cause: MigrateError, path: &Path) -> StoreError {
+    let known = migrations.iter().map(|migration| migration.version).max().unwrap_or_default();
     match cause {
         MigrateError::VersionMissing(found) if found > known => {
             StoreError::NewerSchema { path: path.to_owned(), found, known }

@@ -11,11 +11,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::SqlitePool;
+use sqlx::migrate::Migrator;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 
 use crate::files::io_error;
 use crate::lock::Lock;
 use crate::{DataDir, StoreError, schema};
+
+static MIGRATIONS: Migrator = sqlx::migrate!();
 
 /// The most connections that read; each is a thread, started when needed.
 const READERS_MAX: u32 = 2;
@@ -42,12 +45,12 @@ impl Sqlite {
         schema::check_engine().await?;
         let path = data.database();
         create(&path)?;
-        let writer = connect(&path).await?;
-        if let Err(refused) = schema::migrate(&writer, &path).await {
+        let writer = connect(&path, SqliteSynchronous::Full).await?;
+        if let Err(refused) = schema::migrate(&MIGRATIONS, &writer, &path).await {
             writer.close().await;
             return Err(refused);
         }
-        Ok(Self { writer, readers: readers(&path), _lock: data.share_lock() })
+        Ok(Self { writer, readers: readers(&path, SqliteSynchronous::Full), _lock: data.share_lock() })
     }
 
     /// Waits for what is under way, and folds the log into the database. Without it nothing is lost; the next start does it.
@@ -58,22 +61,24 @@ impl Sqlite {
 }
 
 /// SQLite would leave the mode to the umask; its log and index files take the database's.
-fn create(path: &Path) -> Result<(), StoreError> {
+pub(crate) fn create(path: &Path) -> Result<(), StoreError> {
     let mut options = OpenOptions::new();
     options.write(true).create(true).truncate(false).mode(0o600);
     options.open(path).map(drop).map_err(io_error("create", path))
 }
 
-async fn connect(path: &Path) -> Result<SqlitePool, StoreError> {
+/// The one connection that writes.
+pub(crate) async fn connect(path: &Path, synchronous: SqliteSynchronous) -> Result<SqlitePool, StoreError> {
     let writer = pool(1).min_connections(1).idle_timeout(None).max_lifetime(None);
     writer
-        .connect_with(settings(path).journal_mode(SqliteJournalMode::Wal))
+        .connect_with(settings(path, synchronous).journal_mode(SqliteJournalMode::Wal))
         .await
         .map_err(|source| StoreError::Open { path: path.to_owned(), source })
 }
 
-fn readers(path: &Path) -> SqlitePool {
-    pool(READERS_MAX).connect_lazy_with(settings(path).pragma("query_only", "ON"))
+/// The connections that read.
+pub(crate) fn readers(path: &Path, synchronous: SqliteSynchronous) -> SqlitePool {
+    pool(READERS_MAX).connect_lazy_with(settings(path, synchronous).pragma("query_only", "ON"))
 }
 
 fn pool(connections_max: u32) -> SqlitePoolOptions {
@@ -81,10 +86,10 @@ fn pool(connections_max: u32) -> SqlitePoolOptions {
 }
 
 /// `threats.md` §7.
-fn settings(path: &Path) -> SqliteConnectOptions {
+fn settings(path: &Path, synchronous: SqliteSynchronous) -> SqliteConnectOptions {
     SqliteConnectOptions::new()
         .filename(path)
-        .synchronous(SqliteSynchronous::Full)
+        .synchronous(synchronous)
         .foreign_keys(true)
         .busy_timeout(BUSY_TIMEOUT)
         .pragma("trusted_schema", "OFF")
@@ -206,7 +211,7 @@ pub(crate) mod tests {
         let dir = tempfile::tempdir().unwrap();
         let data = DataDir::open(dir.path()).unwrap();
         create(&data.database()).unwrap();
-        connect(&data.database()).await.unwrap().close().await;
+        connect(&data.database(), SqliteSynchronous::Full).await.unwrap().close().await;
         Sqlite::open(&data).await.unwrap();
     }
 }

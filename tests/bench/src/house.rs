@@ -16,7 +16,7 @@ use host_ledger::{Act, Ledger, SealKey};
 use host_model::{AgentId, Clock, Draft, TenantId};
 use host_quota::TenantLimits;
 use host_registry::Registry;
-use host_store::{AuditFiles, ComponentFiles, DataDir, Sqlite};
+use host_store::{AgentFiles, AgentState, AgentStores, AuditFiles, ComponentFiles, DataDir, Sqlite};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
@@ -219,6 +219,7 @@ fn engine(artefacts: &Path) -> anyhow::Result<Engine> {
 async fn parts(data: &Path, artefacts: &Path, hop_max: u16) -> anyhow::Result<(FleetParts, Ledger)> {
     let data = DataDir::open(data.join("data"))?;
     let sqlite = Arc::new(Sqlite::open(&data).await?);
+    let stores = AgentStores { state: AgentState::open(&data).await?, files: AgentFiles::open(&data)? };
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let (log, found) = AuditFiles::open(&data, SealKey(KEY))?;
     let ledger = Ledger::start(Arc::new(log), clock.clone(), found)?;
@@ -233,6 +234,8 @@ async fn parts(data: &Path, artefacts: &Path, hop_max: u16) -> anyhow::Result<(F
         ids: Arc::new(RandomIds::new()?),
         started: clock.now(),
         ledger: ledger.clone(),
+        state: Some(Arc::new(stores.state.clone())),
+        files: Some(Arc::new(stores.files.clone())),
         clock: clock.clone(),
     });
     let parts = FleetParts {
@@ -240,6 +243,7 @@ async fn parts(data: &Path, artefacts: &Path, hop_max: u16) -> anyhow::Result<(F
         policies: Arc::new(host_fleet::PolicyBook::new()),
         controls: sqlite.clone(),
         components: Arc::new(ComponentFiles::open(&data)?),
+        data: Arc::new(stores),
         cards: sqlite,
         engine: Arc::new(engine(artefacts)?),
         bus,

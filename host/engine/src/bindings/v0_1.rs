@@ -3,7 +3,7 @@
 use host_calls::{BatchItem, HostReply, LogLevel, Refusal, RefusalNumbers};
 use host_model::{Card, CardQuery, Draft, Envelope, Header, Outcome, Receipt};
 
-mod generated {
+pub(crate) mod generated {
     #![allow(missing_docs, unused_qualifications, clippy::pedantic, reason = "generated from wit/")]
     wasmtime::component::bindgen!({
         inline: "
@@ -140,15 +140,15 @@ pub(crate) fn card_out(card: &Card) -> discovery::Card {
 }
 
 /// What a guest gets when the answer is of another kind than its call: the far side of a pipe broke its word.
-fn wrong_kind() -> wit::Denied {
-    wit::Denied::Unavailable(RefusalNumbers::of("wrong-reply").into())
+pub(crate) fn wrong_kind() -> Refusal {
+    Refusal::Unavailable(RefusalNumbers::of("wrong-reply"))
 }
 
 /// The answer to `publish` and `send`.
 pub(crate) fn sent(reply: Result<HostReply, Refusal>) -> Result<wit::Receipt, wit::Denied> {
     match reply? {
         HostReply::Sent(receipt) => Ok(receipt.into()),
-        _ => Err(wrong_kind()),
+        _ => Err(wrong_kind().into()),
     }
 }
 
@@ -156,7 +156,7 @@ pub(crate) fn sent(reply: Result<HostReply, Refusal>) -> Result<wit::Receipt, wi
 pub(crate) fn answered(reply: Result<HostReply, Refusal>) -> Result<wit::MessageResult, wit::Denied> {
     match reply? {
         HostReply::Answered(envelope) => Ok(message_owned(*envelope)),
-        _ => Err(wrong_kind()),
+        _ => Err(wrong_kind().into()),
     }
 }
 
@@ -166,7 +166,7 @@ pub(crate) fn batched(items: usize, reply: Result<HostReply, Refusal>) -> Vec<Re
         Ok(HostReply::Batch(results)) => {
             results.into_iter().map(|result| result.map(Into::into).map_err(Into::into)).collect()
         }
-        Ok(_) => (0..items).map(|_| Err(wrong_kind())).collect(),
+        Ok(_) => (0..items).map(|_| Err(wrong_kind().into())).collect(),
         Err(refusal) => (0..items).map(|_| Err(refusal.clone().into())).collect(),
     }
 }

@@ -217,7 +217,7 @@ fn a_wake_that_comes_late_does_nothing_to_who_has_the_place_now() {
     );
     let waker = waker.recv_timeout(WAIT_MAX).unwrap();
     let polls = Arc::new(AtomicU64::new(0));
-    let (release, released) = tokio::sync::oneshot::channel::<()>();
+    let (release, released) = oneshot::channel::<()>();
     let (sender, ended) = sync_channel(1);
     let counted = polls.clone();
     shard.spawn(

@@ -213,6 +213,8 @@ impl House {
             logs: logs.clone(),
             ledger: tests_kit::audit::MemoryAudit::nobodys(),
             egress: host_egress::Egress::closed(),
+            state: None,
+            files: None,
             clock: clock.clone(),
             ids: Arc::new(CountedIds::default()),
             started: NOW,

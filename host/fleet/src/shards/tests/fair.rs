@@ -117,7 +117,7 @@ fn a_call_that_ran_long_and_now_waits_leaves_its_tenants_next_ones_where_they_ar
     let (shards, _edge) = shards(1);
     let acme = born("acme", "kb");
     let place = whereabouts(&shards, &acme);
-    let (release, released) = tokio::sync::oneshot::channel::<()>();
+    let (release, released) = oneshot::channel::<()>();
     let (sender, ended) = sync_channel(1);
     let spin = Spin::default();
     let ran = spin.work(Duration::from_millis(1));

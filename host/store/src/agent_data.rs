@@ -1,0 +1,35 @@
+//! What agents keep, for the fleet: opened with their tenant, deleted with their agent.
+
+use async_trait::async_trait;
+use host_fleet::{AgentData, RepositoryError};
+use host_model::{AgentId, TenantId};
+use host_quota::TenantBudgets;
+
+use crate::error::{Cause, StoreError};
+use crate::{AgentFiles, AgentState};
+
+/// Both stores of agents. Cheap to clone.
+#[derive(Clone)]
+pub struct AgentStores {
+    /// Keys and values.
+    pub state: AgentState,
+    /// Files.
+    pub files: AgentFiles,
+}
+
+#[async_trait]
+impl AgentData for AgentStores {
+    async fn open_tenant(&self, tenant: &TenantId, budgets: &TenantBudgets) -> Result<(), RepositoryError> {
+        self.state.open_tenant(tenant, budgets).await.map_err(failed("count the state of a tenant"))?;
+        self.files.open_tenant(tenant, budgets).await.map_err(failed("count the files of a tenant"))
+    }
+
+    async fn delete_agent(&self, tenant: &TenantId, agent: &AgentId) -> Result<(), RepositoryError> {
+        self.state.delete_agent(tenant, agent).await.map_err(failed("delete the state of an agent"))?;
+        self.files.delete_agent(tenant, agent).await.map_err(failed("delete the files of an agent"))
+    }
+}
+
+fn failed(act: &'static str) -> impl Fn(StoreError) -> RepositoryError {
+    move |cause| RepositoryError::Store { act, source: Cause::from(cause) }
+}

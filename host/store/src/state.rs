@@ -1,0 +1,145 @@
+//! Agents' keys and values, in a database of their own.
+//!
+//! A cache need not survive a power loss, so this file is not synced at each commit (`synchronous=NORMAL`): what was acknowledged
+//! survives a killed host, and a power loss takes at most the last transactions, whole. The control database, which promises
+//! more, is not slowed down by it, and neither waits for the other's writer.
+
+mod read;
+mod usage;
+mod write;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use host_calls::{Refusal, StateReply};
+use host_courier::{Pending, StateOp, StateStore};
+use host_model::{AgentId, Caller, TenantId, Timestamp};
+use host_quota::TenantBudgets;
+use parking_lot::RwLock;
+use sqlx::SqlitePool;
+use sqlx::migrate::Migrator;
+use sqlx::sqlite::SqliteSynchronous;
+use tokio::sync::Semaphore;
+use tokio_util::task::TaskTracker;
+
+use crate::lock::Lock;
+use crate::refusal::{failed, not_open};
+use crate::reserve::Reserve;
+use crate::state::usage::{Held, Size};
+use crate::{DataDir, StoreError, schema, sqlite};
+
+static MIGRATIONS: Migrator = sqlx::migrate!("./state-migrations");
+
+/// Calls of one tenant that use the database at once; the others wait, first come first served, and hold up no other tenant.
+const TURNS_MAX: usize = 2;
+
+/// The state of all agents of this host. Cheap to clone.
+#[derive(Clone)]
+pub struct AgentState(Arc<Inner>);
+
+struct Inner {
+    writer: SqlitePool,
+    readers: SqlitePool,
+    reserve: Reserve,
+    tenants: RwLock<HashMap<TenantId, Arc<Tenant>>>,
+    /// Writes under way: each is finished and counted, whoever has stopped waiting for it.
+    writes: TaskTracker,
+    _lock: Arc<Lock>,
+}
+
+/// One tenant's part.
+struct Tenant {
+    budgets: TenantBudgets,
+    held: parking_lot::Mutex<Held>,
+    turns: Semaphore,
+}
+
+impl AgentState {
+    /// Opens the database of a data directory, or creates it (mode 0600), and keeps the directory held.
+    pub async fn open(data: &DataDir) -> Result<Self, StoreError> {
+        schema::check_engine().await?;
+        let path = data.state();
+        sqlite::create(&path)?;
+        let writer = sqlite::connect(&path, SqliteSynchronous::Normal).await?;
+        if let Err(refused) = schema::migrate(&MIGRATIONS, &writer, &path).await {
+            writer.close().await;
+            return Err(refused);
+        }
+        Ok(Self(Arc::new(Inner {
+            writer,
+            readers: sqlite::readers(&path, SqliteSynchronous::Normal),
+            reserve: Reserve::of(&path)?,
+            tenants: RwLock::default(),
+            writes: TaskTracker::new(),
+            _lock: data.share_lock(),
+        })))
+    }
+
+    /// Counts what a tenant keeps against its budgets. Before that its agents' calls are refused.
+    pub(crate) async fn open_tenant(&self, tenant: &TenantId, budgets: &TenantBudgets) -> Result<(), StoreError> {
+        let found = usage::of_tenant(&self.0.readers, tenant).await?;
+        let opened = Tenant {
+            budgets: budgets.clone(),
+            held: parking_lot::Mutex::new(Held::found(budgets, found)),
+            turns: Semaphore::new(TURNS_MAX),
+        };
+        self.0.tenants.write().insert(tenant.clone(), Arc::new(opened));
+        Ok(())
+    }
+
+    /// Deletes all that an agent keeps.
+    pub(crate) async fn delete_agent(&self, tenant: &TenantId, agent: &AgentId) -> Result<(), StoreError> {
+        let opened = self.0.tenant(tenant);
+        let freed = write::delete_agent(&self.0.writer, tenant, agent).await?;
+        if let Some(opened) = opened {
+            opened.held.lock().settle(None, freed, Size::default());
+        }
+        Ok(())
+    }
+
+    /// Waits for writes under way, and folds the log into the database.
+    pub async fn close(&self) {
+        self.0.writes.close();
+        self.0.writes.wait().await;
+        self.0.readers.close().await;
+        self.0.writer.close().await;
+    }
+}
+
+impl StateStore for AgentState {
+    fn call(&self, caller: &Arc<Caller>, now: Timestamp, op: StateOp) -> Pending<StateReply> {
+        let (inner, caller) = (self.0.clone(), caller.clone());
+        Box::pin(async move {
+            let tenant = inner.tenant(caller.tenant()).ok_or_else(not_open)?;
+            match op {
+                StateOp::Get(key) => inner.read(&tenant, read::get(&inner.readers, &caller, now, &key)).await,
+                StateOp::Keys(prefix, after) => {
+                    inner.read(&tenant, read::keys(&inner.readers, &caller, now, &prefix, after.as_deref())).await
+                }
+                StateOp::Write(key, write) => {
+                    let writes = inner.writes.clone();
+                    let work = async move { write::apply(&inner, &tenant, &caller, now, &key, write).await };
+                    writes.spawn(work).await.map_err(|cut_off| failed("state", &cut_off))?
+                }
+            }
+        })
+    }
+}
+
+impl Inner {
+    fn tenant(&self, tenant: &TenantId) -> Option<Arc<Tenant>> {
+        self.tenants.read().get(tenant).cloned()
+    }
+
+    async fn read(
+        &self,
+        tenant: &Tenant,
+        reading: impl Future<Output = Result<StateReply, StoreError>>,
+    ) -> Result<StateReply, Refusal> {
+        let _turn = tenant.turns.acquire().await.expect("never closed");
+        reading.await.map_err(|error| failed("state", &error))
+    }
+}
+
+#[cfg(test)]
+mod tests;
