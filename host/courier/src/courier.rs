@@ -13,6 +13,7 @@ use host_model::{Caller, Clock, Ids, Incarnation, Timestamp, TopicPattern};
 use host_registry::Registry;
 use parking_lot::RwLock;
 
+use crate::door::take;
 use crate::party::count;
 use crate::replies::Replies;
 use crate::{LogBook, Mail, Party, Watch, discovery};
@@ -136,7 +137,7 @@ impl Inbound for Door {
     fn deliver(&self, delivery: Delivery) -> Result<(), NotTaken> {
         let receiver = Receiver::Agent { caller: &self.party.caller, grants: &self.party.grants };
         let accepted =
-            self.gate.accept(delivery, receiver, self.clock.now()).map_err(|refused| self.report(&refused))?;
+            take(&self.gate, delivery, receiver, self.clock.now()).map_err(|refused| self.report(&refused))?;
         match self.mail.push(accepted) {
             Ok(()) => {
                 count(&self.party.counters.received);

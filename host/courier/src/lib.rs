@@ -5,6 +5,7 @@
 
 mod courier;
 mod discovery;
+mod door;
 mod logs;
 mod messaging;
 mod party;

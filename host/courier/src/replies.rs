@@ -11,6 +11,8 @@ use host_model::{Caller, Clock, Destination, ReplyToken};
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
+use crate::door::take;
+
 /// Open requests, by the token their answer must carry. Bounded by the tenants' budgets of open requests.
 pub(crate) struct Replies {
     gate: Gate,
@@ -57,7 +59,7 @@ impl Inbound for Replies {
         // An answer that comes too late finds nobody, like one with a made-up token.
         let caller = self.waiting.lock().get(&token).map(|asker| asker.caller.clone()).ok_or(NotTaken::Refused)?;
         let receiver = Receiver::Asker { caller: &caller, token };
-        let accepted = self.gate.accept(delivery, receiver, self.clock.now()).map_err(|refused| {
+        let accepted = take(&self.gate, delivery, receiver, self.clock.now()).map_err(|refused| {
             tracing::warn!(tenant = %caller.tenant(), agent = %caller.agent(), %refused, "an answer was not accepted");
             NotTaken::Refused
         })?;

@@ -8,6 +8,8 @@ use host_gate::{Accepted, Delivery, Gate, Receiver};
 use host_model::{Caller, Clock, TopicPattern};
 use tokio::sync::mpsc;
 
+use crate::door::take;
+
 /// Messages a slow watcher may lag behind before it misses some.
 const LAG_MAX: usize = 4_096;
 
@@ -73,7 +75,7 @@ impl Drop for Watch {
 impl Inbound for Watcher {
     fn deliver(&self, delivery: Delivery) -> Result<(), NotTaken> {
         let receiver = Receiver::Watcher { caller: &self.caller };
-        let accepted = self.gate.accept(delivery, receiver, self.clock.now()).map_err(|_| NotTaken::Refused)?;
+        let accepted = take(&self.gate, delivery, receiver, self.clock.now()).map_err(|_| NotTaken::Refused)?;
         self.messages.try_send(accepted).map_err(|_| {
             self.missed.fetch_add(1, Ordering::Relaxed);
             NotTaken::Full { len_max: u32::try_from(LAG_MAX).expect("a small constant") }
