@@ -16,7 +16,7 @@ import sys
 ABSENT = b"\xff\xff\xff\xff"
 DOMAIN = b"bailiwick.envelope.v1.hmac-sha256"
 NUMBER_MAX = 2**53 - 1
-MOMENT_MAX = 253_402_207_200_999
+MOMENT_MAX = 253_402_207_199_999
 DEPTH_MAX = 128
 REST_MAX = 256 << 10
 PAST_MS, AHEAD_MS, OVERLAP_MS = 300_000, 30_000, 300_000

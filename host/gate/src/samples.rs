@@ -9,7 +9,8 @@ use host_model::{
 };
 
 use crate::{
-    Accepted, Arrival, Delivery, Denied, Gate, MessageLimits, NoKeys, Novelty, Outgoing, Receiver, Refused, Stamp, Stamped,
+    Accepted, Arrival, Delivery, Denied, Gate, MessageLimits, NoKeys, Novelty, Outgoing, Receiver, Refused, Stamp,
+    Stamped,
 };
 
 /// When all of it happens.

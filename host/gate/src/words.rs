@@ -40,7 +40,8 @@ pub(crate) fn is_extension(extension: &Extension) -> bool {
 /// Whether a media type is JSON's own or one built on it (RFC 6839, section 3.1).
 pub(crate) fn is_json(content_type: &str) -> bool {
     let essence = content_type.split(';').next().unwrap_or_default().trim();
-    let ends_in_json = essence.len() > 5 && essence.as_bytes().iter().rev().zip(b"nosj+").all(|(a, b)| a.eq_ignore_ascii_case(b));
+    let ends_in_json =
+        essence.len() > 5 && essence.as_bytes().iter().rev().zip(b"nosj+").all(|(a, b)| a.eq_ignore_ascii_case(b));
     essence.eq_ignore_ascii_case("application/json") || ends_in_json
 }
 

@@ -79,7 +79,9 @@ mod tests {
     fn a_key_id_is_sixteen_lower_case_hexadecimal_digits() {
         let check = |raw: &str, ok: bool| assert_eq!(raw.parse::<KeyId>().is_ok(), ok, "{raw:?}");
         check("0123456789abcdef", true);
-        for bad in ["", "0123456789abcde", "0123456789abcdef0", "0123456789ABCDEF", "+123456789abcdef", "../../../../../x"] {
+        for bad in
+            ["", "0123456789abcde", "0123456789abcdef0", "0123456789ABCDEF", "+123456789abcdef", "../../../../../x"]
+        {
             check(bad, false);
         }
         assert_eq!(KeyId::new(0xab).to_string(), "00000000000000ab");

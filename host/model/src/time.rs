@@ -13,8 +13,8 @@ use crate::MessageId;
 pub struct Timestamp(u64);
 
 impl Timestamp {
-    /// The last moment that has a spelling: 9999-12-30T22:00:00.999Z.
-    pub const LAST: Self = Self(253_402_207_200_999);
+    /// The last moment that has a spelling: 9999-12-30T21:59:59.999Z.
+    pub const LAST: Self = Self(253_402_207_199_999);
 
     /// From milliseconds since the Unix epoch.
     pub const fn from_millis(unix_millis: u64) -> Self {
@@ -53,7 +53,7 @@ fn read(raw: &str) -> Option<Timestamp> {
     let (date, time) = ((number(0, 4)?, small(5)?, small(8)?), (small(11)?, small(14)?, small(17)?));
     let civil = jiff::civil::DateTime::new(date.0, date.1, date.2, time.0, time.1, time.2, nanos).ok()?;
     let moment = jiff::tz::TimeZone::UTC.to_timestamp(civil).ok()?;
-    moment.as_millisecond().try_into().ok().map(Timestamp)
+    moment.as_millisecond().try_into().ok().map(Timestamp).filter(|moment| *moment <= Timestamp::LAST)
 }
 
 /// RFC 3339 in UTC with milliseconds, as in the seeds' envelopes: `2026-11-21T18:57:39.123Z`.
@@ -111,6 +111,7 @@ mod tests {
             "2026-11-21T24:00:00.000Z",
             "2026-02-29T00:00:00.000Z",
             "1969-12-31T23:59:59.999Z",
+            "9999-12-30T22:00:00.000Z",
             "+026-11-21T18:57:39.123Z",
             "1700000000",
             "",

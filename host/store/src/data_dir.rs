@@ -24,6 +24,7 @@ impl DataDir {
     pub(crate) const FORMAT: &str = "format";
     pub(crate) const OPERATOR_TOKEN: &str = "operator.token";
     pub(crate) const ARTIFACT_KEY: &str = "artifact.key";
+    const KEK: &str = "kek";
 
     /// Opens a data directory, and creates it where there is none (mode 0700).
     ///
@@ -68,6 +69,12 @@ impl DataDir {
     /// The key that binds artifacts to this host, written by [`write_private`](crate::write_private).
     pub fn artifact_key(&self) -> PathBuf {
         self.path.join(Self::ARTIFACT_KEY)
+    }
+
+    /// The key-encryption key of the vault, written by [`write_private`](crate::write_private). Not in the database: who has a copy
+    /// of that alone can open nothing.
+    pub fn kek(&self) -> PathBuf {
+        self.path.join(Self::KEK)
     }
 
     /// Keeps the lock for as long as what is opened on the directory.

@@ -12,9 +12,11 @@ mod error;
 mod files;
 mod format;
 mod lock;
+mod replays;
 mod rows;
 mod schema;
 mod sqlite;
+mod vault;
 
 pub use components::ComponentFiles;
 pub use data_dir::DataDir;

@@ -89,6 +89,8 @@ fn settings(path: &Path) -> SqliteConnectOptions {
         .busy_timeout(BUSY_TIMEOUT)
         .pragma("trusted_schema", "OFF")
         .pragma("cell_size_check", "ON")
+        // What is deleted is overwritten: a key that was destroyed is not found in the file.
+        .pragma("secure_delete", "ON")
         .pragma("mmap_size", "0")
 }
 
@@ -115,6 +117,7 @@ pub(crate) mod tests {
             "foreign_keys",
             "trusted_schema",
             "cell_size_check",
+            "secure_delete",
             "mmap_size",
             "query_only",
         ] {
@@ -135,6 +138,7 @@ pub(crate) mod tests {
             "foreign_keys=1",
             "trusted_schema=0",
             "cell_size_check=1",
+            "secure_delete=1",
             "mmap_size=0",
         ];
         assert_eq!(pragmas(&store.writer).await, [&common[..], &["query_only=0"]].concat());
@@ -183,7 +187,7 @@ pub(crate) mod tests {
         let refused = Sqlite::open(&DataDir::open(dir.path()).unwrap()).await.unwrap_err();
 
         let shown = path.display();
-        let line = format!("{shown} was written by a newer version (schema 9000, this one knows 1): upgrade bailiwick");
+        let line = format!("{shown} was written by a newer version (schema 9000, this one knows 2): upgrade bailiwick");
         assert_eq!(refused.to_string(), line);
         assert_eq!(fs::read(&path).unwrap(), before);
     }

@@ -64,10 +64,7 @@ fn frame(wire: Wire<'_>, limits: &MessageLimits) -> Result<Frame, Refused> {
         payload,
         timestamp: parsed("timestamp", &wire.timestamp)?,
         expires: wire.expires.as_ref().map(|text| parsed("expires", text)).transpose()?,
-        correlation_id: wire
-            .correlation_id
-            .map(|raw| text("correlationId", raw, is_correlation_id))
-            .transpose()?,
+        correlation_id: wire.correlation_id.map(|raw| text("correlationId", raw, is_correlation_id)).transpose()?,
         causation_id: wire.causation_id.as_ref().map(|text| id("causationId", text)).transpose()?,
         hop: wire.hop,
         root_id: id("rootId", &wire.root_id)?,

@@ -62,7 +62,9 @@ impl Ring {
 
 impl Keys for Ring {
     fn signing(&self, tenant: &TenantId, sender: &AgentId) -> Option<Signing> {
-        let signs = |key: &Key| key.state == State::Active && key.principal.speaks_for(sender) && key.principal == Principal::Host;
+        let signs = |key: &Key| {
+            key.state == State::Active && key.principal.speaks_for(sender) && key.principal == Principal::Host
+        };
         let ((_, id), key) = self.0.iter().find(|((of, _), key)| of == tenant && signs(key))?;
         Some(Signing { key: *id, mac: Arc::new(MacKey::new(&key.bytes)) })
     }
@@ -215,7 +217,8 @@ fn without_keys_nothing_sealed_passes() {
 
 #[test]
 fn only_the_tenants_own_living_key_vouches_for_a_message() {
-    let check = |with: &str, expected: Result<(), Refused>| assert_eq!(arrived(&signed_with(&envelope(), with)), expected);
+    let check =
+        |with: &str, expected: Result<(), Refused>| assert_eq!(arrived(&signed_with(&envelope(), with)), expected);
     check(ACTIVE, Ok(()));
     check(NOBODYS, Err(Refused::KeyUnknown { key: key(NOBODYS) }));
     check(OF_GLOBEX, Err(Refused::KeyUnknown { key: key(OF_GLOBEX) }));
@@ -279,13 +282,18 @@ fn the_limits_of_admission_hold_on_arrival_too() {
         change(&mut envelope);
         assert_eq!(arrived(&signed_with(&envelope, ACTIVE)), expected);
     };
-    let text = |len: usize| move |envelope: &mut Envelope| {
-        envelope.content_type = "text/plain".into();
-        envelope.payload = vec![b'a'; len];
+    let text = |len: usize| {
+        move |envelope: &mut Envelope| {
+            envelope.content_type = "text/plain".into();
+            envelope.payload = vec![b'a'; len];
+        }
     };
-    let json = |len: usize| move |envelope: &mut Envelope| envelope.payload = format!("\"{}\"", "a".repeat(len - 2)).into();
-    let headers = |len: usize| move |envelope: &mut Envelope| {
-        envelope.headers = vec![Header { name: "a".into(), value: String::new() }; len];
+    let json =
+        |len: usize| move |envelope: &mut Envelope| envelope.payload = format!("\"{}\"", "a".repeat(len - 2)).into();
+    let headers = |len: usize| {
+        move |envelope: &mut Envelope| {
+            envelope.headers = vec![Header { name: "a".into(), value: String::new() }; len];
+        }
     };
     let too_large = |len| Err(Refused::PayloadTooLarge { len, len_max: 1024 });
     for len in [1022, 1023, 1024] {

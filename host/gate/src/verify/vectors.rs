@@ -6,8 +6,8 @@ use host_model::{Destination, Envelope, Extension, Extras, Header, Principal, Re
 use serde_json::{Value, json};
 
 use super::tests::{
-    ACTIVE, LIMITS, NOBODYS, OF_GLOBEX, OF_KB, RETIRED, RETIRED_AT, REVOKED, State, all_keys, envelope, nested, signed_with,
-    verify,
+    ACTIVE, LIMITS, NOBODYS, OF_GLOBEX, OF_KB, RETIRED, RETIRED_AT, REVOKED, State, all_keys, envelope, nested,
+    signed_with, verify,
 };
 use super::*;
 use crate::samples::{NOW, message_id};
@@ -147,13 +147,23 @@ fn valid() -> Vec<Vector> {
         Vector { frame: spaced.into(), ..Vector::valid("white space between members", SUBJECT, &envelope(), ACTIVE) },
         Vector { now: Some(NOW), ..Vector::valid("fresh at the door", SUBJECT, &envelope(), ACTIVE) },
         Vector::valid("a payload that is null", SUBJECT, &payload("application/json", b"null"), ACTIVE),
-        Vector::valid("a payload nested 128 deep", SUBJECT, &payload("application/json", nested(128).as_bytes()), ACTIVE),
+        Vector::valid(
+            "a payload nested 128 deep",
+            SUBJECT,
+            &payload("application/json", nested(128).as_bytes()),
+            ACTIVE,
+        ),
         Vector::valid("bytes that are no JSON", SUBJECT, &payload("application/octet-stream", &[0, 255, 128]), ACTIVE),
         Vector::valid("JSON with white space around it", SUBJECT, &payload("application/json", b" {}\n"), ACTIVE),
         Vector::valid("nothing that can be left out", SUBJECT, &bare, ACTIVE),
         Vector::valid("everything that can be there", SUBJECT, &full, ACTIVE),
         Vector::valid("a request to an agent", "tenants.acme.queues.kb", &asks, ACTIVE),
-        Vector::valid("an answer to the operator", "tenants.acme.replies.0000000000000000000000000000004d", &to(reply), ACTIVE),
+        Vector::valid(
+            "an answer to the operator",
+            "tenants.acme.replies.0000000000000000000000000000004d",
+            &to(reply),
+            ACTIVE,
+        ),
         Vector::valid("the key of one agent, for that agent", SUBJECT, &by_kb, OF_KB),
         Vector::valid("a retired key, for what it signed", SUBJECT, &old, RETIRED),
     ]
@@ -195,9 +205,17 @@ fn forms(good: &str, changed: &dyn Fn(&str, &str) -> String) -> Vec<Vector> {
         Vector::bad("a byte order mark", "bad-json", format!("\u{feff}{good}")),
         Vector::bad("a field twice", "bad-json", changed("\"hop\":0", "\"hop\":0,\"hop\":0")),
         Vector::bad("a field twice, once in escapes", "bad-json", changed("\"hop\":0", "\"hop\":0,\"\\u0068op\":0")),
-        Vector::bad("a field twice in an inner object", "bad-json", changed("\"instance\":3", "\"instance\":3,\"instance\":3")),
+        Vector::bad(
+            "a field twice in an inner object",
+            "bad-json",
+            changed("\"instance\":3", "\"instance\":3,\"instance\":3"),
+        ),
         Vector::bad("an unknown field", "bad-json", changed("\"hop\":0", "\"hop\":0,\"role\":\"admin\"")),
-        Vector::bad("an unknown field in an inner object", "bad-json", changed("\"instance\":3", "\"instance\":3,\"x\":1")),
+        Vector::bad(
+            "an unknown field in an inner object",
+            "bad-json",
+            changed("\"instance\":3", "\"instance\":3,\"x\":1"),
+        ),
         Vector::bad("a field missing", "bad-json", changed("\"hop\":0,", "")),
         Vector::bad("no signature", "bad-json", format!("{}}}", good.split(",\"signature\"").next().unwrap())),
         Vector::bad("null for absent", "bad-json", changed("\"hop\":0", "\"hop\":0,\"expires\":null")),
@@ -222,7 +240,11 @@ fn spellings(good: &str, changed: &dyn Fn(&str, &str) -> String) -> Vec<Vector> 
     let long_json = format!("\"payload\":\"{}\"", "a".repeat(1023));
     let long_base64 = format!("\"payloadBase64\":\"{}\"", STANDARD.encode([0; 1025]));
     vec![
-        Vector::bad("an id in capitals", "bad-field", changed("\"id\":\"00000000-0000-7000-8", "\"id\":\"00000000-0000-7000-A")),
+        Vector::bad(
+            "an id in capitals",
+            "bad-field",
+            changed("\"id\":\"00000000-0000-7000-8", "\"id\":\"00000000-0000-7000-A"),
+        ),
         Vector::bad("an id without hyphens", "bad-field", changed("00000000-0000-7000-8000-", "00000000000070008000")),
         Vector::bad("a tenant in capitals", "bad-field", changed("\"acme\"", "\"ACME\"")),
         Vector::bad("a reserved sender", "bad-field", changed("\"responder\"", "\"orchestrator\"")),
@@ -231,8 +253,16 @@ fn spellings(good: &str, changed: &dyn Fn(&str, &str) -> String) -> Vec<Vector> 
         Vector::bad("a number as text", "bad-json", changed("\"seq\":42", "\"seq\":\"42\"")),
         Vector::bad("a number with a fraction", "bad-json", changed("\"seq\":42", "\"seq\":42.0")),
         Vector::bad("a hop over 65535", "bad-json", changed("\"hop\":0", "\"hop\":65536")),
-        Vector::bad("a topic with a wildcard", "bad-field", changed("{\"topic\":\"incident.created\"}", "{\"topic\":\"incident.*\"}")),
-        Vector::bad("a reserved topic", "bad-field", changed("{\"topic\":\"incident.created\"}", "{\"topic\":\"queues.kb\"}")),
+        Vector::bad(
+            "a topic with a wildcard",
+            "bad-field",
+            changed("{\"topic\":\"incident.created\"}", "{\"topic\":\"incident.*\"}"),
+        ),
+        Vector::bad(
+            "a reserved topic",
+            "bad-field",
+            changed("{\"topic\":\"incident.created\"}", "{\"topic\":\"queues.kb\"}"),
+        ),
         Vector::bad("two destinations", "bad-field", changed("\"to\":{", "\"to\":{\"agent\":\"kb\",")),
         Vector::bad("no destination", "bad-field", changed("{\"topic\":\"incident.created\"}", "{}")),
         Vector::bad("a token that is too short", "bad-field", changed("\"hop\":0", "\"hop\":0,\"replyTo\":\"4d\"")),
@@ -242,16 +272,43 @@ fn spellings(good: &str, changed: &dyn Fn(&str, &str) -> String) -> Vec<Vector> 
         Vector::bad("a day that never was", "bad-field", moment("\"2023-02-29T22:13:20.000Z\"")),
         Vector::bad("a leap second", "bad-field", moment("\"2016-12-31T23:59:60.000Z\"")),
         Vector::bad("a moment before 1970", "bad-field", moment("\"1969-12-31T23:59:59.999Z\"")),
-        Vector::bad("a message type with a space", "bad-field", changed("\"messageType\":\"incident.", "\"messageType\":\"incident ")),
-        Vector::bad("an empty message type", "bad-field", changed("\"messageType\":\"incident.created\"", "\"messageType\":\"\"")),
-        Vector::bad("a content type that is not ASCII", "bad-field", changed("application/json", "application/j\u{e9}")),
+        Vector::bad(
+            "a message type with a space",
+            "bad-field",
+            changed("\"messageType\":\"incident.", "\"messageType\":\"incident "),
+        ),
+        Vector::bad(
+            "an empty message type",
+            "bad-field",
+            changed("\"messageType\":\"incident.created\"", "\"messageType\":\"\""),
+        ),
+        Vector::bad(
+            "a content type that is not ASCII",
+            "bad-field",
+            changed("application/json", "application/j\u{e9}"),
+        ),
         Vector::bad("an empty correlation id", "bad-field", changed("\"c-1\"", "\"\"")),
         Vector::bad("a header name with a colon", "bad-field", changed("\"lang\"", "\"la:ng\"")),
         Vector::bad("a control character in a header", "bad-field", changed("fr ", "fr\\r")),
-        Vector::bad("a traceparent of zeros", "bad-field", changed("\"hop\":0", "\"hop\":0,\"traceparent\":\"00-00000000000000000000000000000000-00f067aa0ba902b7-01\"")),
+        Vector::bad(
+            "a traceparent of zeros",
+            "bad-field",
+            changed(
+                "\"hop\":0",
+                "\"hop\":0,\"traceparent\":\"00-00000000000000000000000000000000-00f067aa0ba902b7-01\"",
+            ),
+        ),
         Vector::bad("an empty list of extensions", "bad-field", ext("")),
-        Vector::bad("an extension's name in capitals", "bad-field", ext("{\"name\":\"X\",\"critical\":false,\"value\":\"\"}")),
-        Vector::bad("a critical extension", "unknown-extension", ext("{\"name\":\"x\",\"critical\":true,\"value\":\"\"}")),
+        Vector::bad(
+            "an extension's name in capitals",
+            "bad-field",
+            ext("{\"name\":\"X\",\"critical\":false,\"value\":\"\"}"),
+        ),
+        Vector::bad(
+            "a critical extension",
+            "unknown-extension",
+            ext("{\"name\":\"x\",\"critical\":true,\"value\":\"\"}"),
+        ),
         Vector::bad("no payload", "bad-payload", changed(&format!("{payload},"), "")),
         Vector::bad("two payloads", "bad-payload", without(&format!("{payload},\"payloadBase64\":\"\""))),
         Vector::bad("base64 without padding", "bad-payload", without("\"payloadBase64\":\"AA\"")),
@@ -291,14 +348,19 @@ fn signatures(good: &str, changed: &dyn Fn(&str, &str) -> String) -> Vec<Vector>
         Vector::bad("another sender", "bad-signature", changed("\"responder\"", "\"respond\"")),
         Vector::bad("another number", "bad-signature", changed("\"seq\":42", "\"seq\":43")),
         Vector::bad("another header value", "bad-signature", changed("fr ", "en ")),
-        Vector::bad("an extension added", "bad-signature", changed("\"hop\":0", "\"hop\":0,\"ext\":[{\"name\":\"x\",\"critical\":false,\"value\":\"\"}]")),
+        Vector::bad(
+            "an extension added",
+            "bad-signature",
+            changed("\"hop\":0", "\"hop\":0,\"ext\":[{\"name\":\"x\",\"critical\":false,\"value\":\"\"}]"),
+        ),
     ]
 }
 
 /// What is well signed, and not true here.
 fn lies() -> Vec<Vector> {
     let signed = |name, reason, key: &str| Vector::bad(name, reason, signed_with(&envelope(), key));
-    let stamped = |millis: u64| signed_with(&Envelope { timestamp: Timestamp::from_millis(millis), ..envelope() }, ACTIVE);
+    let stamped =
+        |millis: u64| signed_with(&Envelope { timestamp: Timestamp::from_millis(millis), ..envelope() }, ACTIVE);
     let now = NOW.as_millis();
     let at_the_door = |name, millis| Vector { now: Some(NOW), ..Vector::bad(name, "clock", stamped(millis)) };
     let hops = Envelope { hop: 4, ..envelope() };
@@ -310,8 +372,14 @@ fn lies() -> Vec<Vector> {
         signed("a revoked key", "key-revoked", REVOKED),
         signed("the key of one agent, for another", "key-not-for-sender", OF_KB),
         signed("a retired key, for what came after", "key-retired", RETIRED),
-        Vector { subject: "tenants.globex.incident.created", ..signed("another tenant's subject", "foreign-tenant", ACTIVE) },
-        Vector { subject: "tenants.acme.incident.closed", ..signed("another topic's subject", "wrong-subject", ACTIVE) },
+        Vector {
+            subject: "tenants.globex.incident.created",
+            ..signed("another tenant's subject", "foreign-tenant", ACTIVE)
+        },
+        Vector {
+            subject: "tenants.acme.incident.closed",
+            ..signed("another topic's subject", "wrong-subject", ACTIVE)
+        },
         Vector { subject: "tenants.acme.queues.kb", ..signed("an agent's queue", "wrong-subject", ACTIVE) },
         Vector::bad("a hop over the limit", "hop-limit", signed_with(&hops, ACTIVE)),
         Vector::bad("more headers than the limit, signed", "too-many-headers", signed_with(&many, ACTIVE)),
