@@ -5,8 +5,10 @@
 
 mod bus;
 mod embedded;
+mod replay;
 mod subject;
 
 pub use bus::{Bus, BusError, Inbound, Interest, NotTaken, Subscribe, SubscriptionId};
 pub use embedded::EmbeddedBus;
+pub use replay::{Position, Recalled, ReplayError, ReplayMemory};
 pub use subject::Subject;

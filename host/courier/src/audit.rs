@@ -52,19 +52,14 @@ pub(crate) fn named_another_tenant(ledger: &Ledger, caller: &Caller) {
 /// A message was stopped at its receiver's gate.
 pub(crate) fn not_accepted(ledger: &Ledger, caller: &Caller, refused: &Refused) {
     let (tenant, agent) = (caller.tenant(), caller.agent());
-    let code = match refused {
-        Refused::ForeignTenant { sent_in, .. } => {
-            // Routing failed: the one thing this house exists to prevent.
-            tracing::error!(%tenant, %agent, %refused, "stopped at the receiver's gate");
-            let crossing = denial(caller, "cross-tenant.accept", FOREIGN);
-            return ledger.denied(&Denial { foreign: Some(sent_in), ..crossing });
-        }
-        Refused::WrongReceiver { .. } => "wrong-receiver",
-        Refused::SubscribeNotGranted => "subscribe-not-granted",
-        Refused::Expired => "expired",
-    };
+    if let Refused::ForeignTenant { sent_in, .. } = refused {
+        // Routing failed: the one thing this house exists to prevent.
+        tracing::error!(%tenant, %agent, %refused, "stopped at the receiver's gate");
+        let crossing = denial(caller, "cross-tenant.accept", FOREIGN);
+        return ledger.denied(&Denial { foreign: Some(sent_in), ..crossing });
+    }
     tracing::debug!(%tenant, %agent, %refused, "stopped at the receiver's gate");
-    ledger.denied(&denial(caller, "message.accept", code));
+    ledger.denied(&denial(caller, "message.accept", refused.code()));
 }
 
 fn denial<'a>(caller: &'a Caller, action: &'static str, code: &'a str) -> Denial<'a> {

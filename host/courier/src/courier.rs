@@ -17,6 +17,7 @@ use host_registry::Registry;
 use parking_lot::RwLock;
 
 use crate::audit::{action_of, audited, not_accepted};
+use crate::door::take;
 use crate::http::Streams;
 use crate::party::count;
 use crate::replies::Replies;
@@ -185,7 +186,7 @@ impl Inbound for Door {
         let grants = self.party.grants();
         let receiver = Receiver::Agent { caller: &self.party.caller, grants: &grants };
         let accepted =
-            self.gate.accept(delivery, receiver, self.clock.now()).map_err(|refused| self.report(&refused))?;
+            take(&self.gate, delivery, receiver, self.clock.now()).map_err(|refused| self.report(&refused))?;
         self.party.tried_to_receive(&accepted.envelope().to);
         match self.mail.push(accepted) {
             Ok(()) => {

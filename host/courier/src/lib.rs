@@ -6,6 +6,7 @@
 mod audit;
 mod courier;
 mod discovery;
+mod door;
 mod http;
 mod logs;
 mod messaging;

@@ -13,6 +13,7 @@ use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
 use crate::audit::not_accepted;
+use crate::door::take;
 
 /// Open requests, by the token their answer must carry. Bounded by the tenants' budgets of open requests.
 pub(crate) struct Replies {
@@ -61,7 +62,7 @@ impl Inbound for Replies {
         // An answer that comes too late finds nobody, like one with a made-up token.
         let caller = self.waiting.lock().get(&token).map(|asker| asker.caller.clone()).ok_or(NotTaken::Refused)?;
         let receiver = Receiver::Asker { caller: &caller, token };
-        let accepted = self.gate.accept(delivery, receiver, self.clock.now()).map_err(|refused| {
+        let accepted = take(&self.gate, delivery, receiver, self.clock.now()).map_err(|refused| {
             not_accepted(&self.ledger, &caller, &refused);
             NotTaken::Refused
         })?;

@@ -56,6 +56,7 @@ pub(crate) fn call(
     if !party.grants().state {
         return Err(Refusal::NotGranted(RefusalNumbers::of("state-not-granted")));
     }
+    party.tried("state", &"true", |grants| grants.state);
     let op = parse(now, call)?;
     let store = store.ok_or_else(|| Refusal::Unavailable(RefusalNumbers::of("no-state-here")))?;
     let reply = store.call(&party.caller, now, op);

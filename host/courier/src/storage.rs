@@ -43,6 +43,7 @@ pub(crate) fn call(
     if !party.grants().storage {
         return Err(Refusal::NotGranted(RefusalNumbers::of("storage-not-granted")));
     }
+    party.tried("storage", &"true", |grants| grants.storage);
     let op = parse(call)?;
     let store = store.ok_or_else(|| Refusal::Unavailable(RefusalNumbers::of("no-storage-here")))?;
     let reply = store.call(&party.caller, op);

@@ -11,6 +11,7 @@ use tokio::sync::mpsc;
 
 use crate::CourierParts;
 use crate::audit::not_accepted;
+use crate::door::take;
 
 /// Messages a slow watcher may lag behind before it misses some.
 const LAG_MAX: usize = 4_096;
@@ -80,7 +81,7 @@ impl Drop for Watch {
 impl Inbound for Watcher {
     fn deliver(&self, delivery: Delivery) -> Result<(), NotTaken> {
         let receiver = Receiver::Watcher { caller: &self.caller };
-        let accepted = self.gate.accept(delivery, receiver, self.clock.now()).map_err(|refused| {
+        let accepted = take(&self.gate, delivery, receiver, self.clock.now()).map_err(|refused| {
             not_accepted(&self.ledger, &self.caller, &refused);
             NotTaken::Refused
         })?;

@@ -125,9 +125,14 @@ impl Fleet {
         let _turn = tenant.hold.turn.lock().await;
         self.decide(&tenant, Standing::Quarantined(self.notice("being deleted".to_owned()))).await?;
         self.cut_off_all(&tenant).await;
+        let agents: Vec<AgentId> = tenant.all().iter().map(|agent| agent.id.clone()).collect();
+        // First what they kept: a tenant that is gone could not be deleted again after a failure.
+        for agent in &agents {
+            self.parts().data.delete_agent(id, agent).await?;
+        }
         self.parts().controls.delete_tenant(id).await?;
         self.forget_tenant(id);
-        Ok(tenant.all().iter().map(|agent| agent.id.clone()).collect())
+        Ok(agents)
     }
 
     /// What a tenant may use, and what it uses.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use host_model::{Caller, Destination, Envelope, Grants, ReplyToken, Timestamp};
 
-use crate::{Accepted, Delivery, Gate, Refused};
+use crate::{Accepted, Gate, Refused, Verified};
 
 /// Who would handle a delivery, and why it thinks it may.
 #[derive(Debug, Clone, Copy)]
@@ -28,6 +28,15 @@ pub enum Receiver<'a> {
         /// Who.
         caller: &'a Arc<Caller>,
     },
+}
+
+/// What the memory of replays said about a message: one that it calls a duplicate is not accepted at all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Novelty {
+    /// It was not handed over before. All that a local delivery can be.
+    First,
+    /// It was handed over before, from the same place, and nobody has finished it.
+    Redelivery,
 }
 
 impl Receiver<'_> {
@@ -54,16 +63,22 @@ impl Receiver<'_> {
 }
 
 impl Gate {
-    /// Decides whether `receiver` may handle a delivery now: tenant, then destination, then grant, then expiry.
-    pub fn accept(&self, delivery: Delivery, receiver: Receiver<'_>, now: Timestamp) -> Result<Accepted, Refused> {
-        let Delivery::Local(stamped) = delivery;
-        check_tenant(stamped.envelope(), receiver.caller())?;
-        receiver.check_destination(&stamped.envelope().to)?;
-        if stamped.envelope().expires.is_some_and(|expires| expires < now) {
+    /// Decides whether `receiver` may handle a message now: tenant, then destination, then grant, then expiry.
+    pub fn accept(
+        &self,
+        verified: Verified,
+        novelty: Novelty,
+        receiver: Receiver<'_>,
+        now: Timestamp,
+    ) -> Result<Accepted, Refused> {
+        let envelope = verified.envelope();
+        check_tenant(envelope, receiver.caller())?;
+        receiver.check_destination(&envelope.to)?;
+        if envelope.expires.is_some_and(|expires| expires < now) {
             return Err(Refused::Expired);
         }
         let may_answer = matches!(receiver, Receiver::Agent { .. });
-        Ok(Accepted::new(stamped, receiver.caller().clone(), may_answer))
+        Ok(Accepted::new(verified, novelty, receiver.caller().clone(), may_answer))
     }
 }
 

@@ -7,6 +7,7 @@ use host_model::{
     Timestamp,
 };
 
+use crate::words::{is_content_type, is_correlation_id, is_header, is_message_type};
 use crate::{Accepted, Denied, Gate, Stamped};
 
 /// The host's limits on one message.
@@ -27,12 +28,6 @@ impl Default for MessageLimits {
         Self { payload_bytes_max: 1 << 20, headers_max: 32, hop_max: 32, root_messages_max: 10_000 }
     }
 }
-
-const TYPE_LEN_MAX: usize = 128;
-const CONTENT_TYPE_LEN_MAX: usize = 128;
-const CORRELATION_ID_LEN_MAX: usize = 128;
-const HEADER_NAME_LEN_MAX: usize = 64;
-const HEADER_VALUE_LEN_MAX: usize = 1024;
 
 /// A draft and where it is to go.
 #[derive(Debug)]
@@ -127,6 +122,7 @@ impl Gate {
             hop,
             root_id: stamp.cause.map_or(id, |cause| cause.root_id),
             headers: draft.headers,
+            extras: None,
         }))
     }
 
@@ -152,23 +148,16 @@ struct Way {
 
 /// The grammar of everything the sender wrote, whatever its size.
 fn check_words(draft: &Draft) -> Result<(), Denied> {
-    let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
-    let bounded =
-        |text: &str, len_max: usize, allowed: fn(u8) -> bool| text.len() <= len_max && text.bytes().all(allowed);
-    if draft.message_type.is_empty() || !bounded(&draft.message_type, TYPE_LEN_MAX, plain) {
+    if !is_message_type(&draft.message_type) {
         return Err(Denied::MessageType);
     }
-    if !bounded(&draft.content_type, CONTENT_TYPE_LEN_MAX, is_printable) {
+    if !is_content_type(&draft.content_type) {
         return Err(Denied::ContentType);
     }
-    if draft
-        .correlation_id
-        .as_ref()
-        .is_some_and(|id| id.is_empty() || !bounded(id, CORRELATION_ID_LEN_MAX, is_printable))
-    {
+    if !draft.correlation_id.as_deref().is_none_or(is_correlation_id) {
         return Err(Denied::CorrelationId);
     }
-    if !draft.headers.iter().all(is_good_header) {
+    if !draft.headers.iter().all(is_header) {
         return Err(Denied::Header);
     }
     if !draft.options.iter().all(is_known_option) {
@@ -193,16 +182,6 @@ fn check_grant(caller: &Caller, grants: &Grants, target: &Target) -> Result<(), 
 /// A request must be matched to its answer, so that one without a correlation id carries its own message id.
 fn correlation(given: Option<String>, id: MessageId, reply_to: Option<ReplyToken>) -> Option<String> {
     given.or_else(|| reply_to.map(|_| id.to_string()))
-}
-
-fn is_printable(b: u8) -> bool {
-    b == b' ' || b.is_ascii_graphic()
-}
-
-fn is_good_header(header: &Header) -> bool {
-    let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-');
-    let name_ok = (1..=HEADER_NAME_LEN_MAX).contains(&header.name.len()) && header.name.bytes().all(plain);
-    name_ok && header.value.len() <= HEADER_VALUE_LEN_MAX && !header.value.chars().any(char::is_control)
 }
 
 fn is_known_option(option: &Header) -> bool {

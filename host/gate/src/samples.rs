@@ -8,7 +8,10 @@ use host_model::{
     Target, Timestamp,
 };
 
-use crate::{Accepted, Delivery, Denied, Gate, MessageLimits, Outgoing, Receiver, Refused, Stamp, Stamped};
+use crate::{
+    Accepted, Arrival, Delivery, Denied, Gate, MessageLimits, NoKeys, Novelty, Outgoing, Receiver, Refused, Stamp,
+    Stamped,
+};
 
 /// When all of it happens.
 pub(crate) const NOW: Timestamp = Timestamp::from_millis(1_700_000_000_000);
@@ -119,6 +122,12 @@ impl Sender {
     /// Takes a delivery in as the agent that this sender is, with its grants.
     pub(crate) fn accept(&self, stamped: Stamped) -> Result<Accepted, Refused> {
         let receiver = Receiver::Agent { caller: &self.caller, grants: &self.grants };
-        self.gate.accept(Delivery::Local(Arc::new(stamped)), receiver, NOW)
+        accept_local(&self.gate, stamped, receiver)
     }
+}
+
+/// Takes in what never left the process.
+pub(crate) fn accept_local(gate: &Gate, stamped: Stamped, receiver: Receiver<'_>) -> Result<Accepted, Refused> {
+    let verified = gate.verify(Delivery::Local(Arc::new(stamped)), &NoKeys, Arrival::Kept)?;
+    gate.accept(verified, Novelty::First, receiver, NOW)
 }

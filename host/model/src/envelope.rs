@@ -6,7 +6,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::{AgentId, Header, Incarnation, TenantId, Timestamp, Topic};
+use crate::{AgentId, Extras, Header, Incarnation, TenantId, Timestamp, Topic};
 
 /// A message's id: a UUID (RFC 9562), made by the host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -17,6 +17,11 @@ impl MessageId {
     /// From a UUID the host made.
     pub const fn new(uuid: Uuid) -> Self {
         Self(uuid)
+    }
+
+    /// The 16 bytes, in the order of the text.
+    pub const fn as_bytes(&self) -> &[u8; 16] {
+        self.0.as_bytes()
     }
 }
 
@@ -43,6 +48,11 @@ impl ReplyToken {
     /// From 128 bits nobody can guess.
     pub const fn new(secret: u128) -> Self {
         Self(secret)
+    }
+
+    /// The 16 bytes, in the order of the text.
+    pub const fn to_bytes(self) -> [u8; 16] {
+        self.0.to_be_bytes()
     }
 }
 
@@ -135,6 +145,8 @@ pub struct Envelope {
     pub root_id: MessageId,
     /// Inert data for the receiver.
     pub headers: Vec<Header>,
+    /// What few messages carry.
+    pub extras: Option<Box<Extras>>,
 }
 
 /// The message being handled when another one is sent: the link in the chain of causes.

@@ -26,6 +26,7 @@ impl DataDir {
     pub(crate) const ARTIFACT_KEY: &str = "artifact.key";
     /// Below the directory of the audit.
     pub(crate) const AUDIT_HEAD: &str = "head";
+    const KEK: &str = "kek";
 
     /// Opens a data directory, and creates it where there is none (mode 0700).
     ///
@@ -95,6 +96,12 @@ impl DataDir {
     /// The directory of usage lines; it exists.
     pub fn usage(&self) -> PathBuf {
         self.path.join("usage")
+    }
+
+    /// The key-encryption key of the vault, written by [`write_private`](crate::write_private). Not in the database: who has a copy
+    /// of that alone can open nothing.
+    pub fn kek(&self) -> PathBuf {
+        self.path.join(Self::KEK)
     }
 
     /// Keeps the lock for as long as what is opened on the directory.

@@ -18,6 +18,7 @@ mod format;
 mod lock;
 mod policies;
 mod refusal;
+mod replays;
 mod reserve;
 mod rows;
 #[cfg(test)]
@@ -27,6 +28,7 @@ mod segments;
 mod sqlite;
 mod state;
 mod usage;
+mod vault;
 
 pub use agent_data::AgentStores;
 pub use agent_files::AgentFiles;

@@ -36,6 +36,14 @@ impl<'r> Fields<'r> {
         self.row.try_get(column).map_err(|cause| self.corrupt(column, cause))
     }
 
+    /// A value that may be NULL.
+    pub(crate) fn optional<T>(&self, column: &'static str) -> Result<Option<T>, StoreError>
+    where
+        T: sqlx::Type<sqlx::Sqlite> + sqlx::Decode<'r, sqlx::Sqlite>,
+    {
+        self.row.try_get(column).map_err(|cause| self.corrupt(column, cause))
+    }
+
     /// A text that must parse.
     pub(crate) fn parsed<T>(&self, column: &'static str) -> Result<T, StoreError>
     where

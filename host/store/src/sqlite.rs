@@ -94,6 +94,8 @@ fn settings(path: &Path, synchronous: SqliteSynchronous) -> SqliteConnectOptions
         .busy_timeout(BUSY_TIMEOUT)
         .pragma("trusted_schema", "OFF")
         .pragma("cell_size_check", "ON")
+        // What is deleted is overwritten: a key that was destroyed is not found in the file.
+        .pragma("secure_delete", "ON")
         .pragma("mmap_size", "0")
 }
 
@@ -120,6 +122,7 @@ pub(crate) mod tests {
             "foreign_keys",
             "trusted_schema",
             "cell_size_check",
+            "secure_delete",
             "mmap_size",
             "query_only",
         ] {
@@ -140,6 +143,7 @@ pub(crate) mod tests {
             "foreign_keys=1",
             "trusted_schema=0",
             "cell_size_check=1",
+            "secure_delete=1",
             "mmap_size=0",
         ];
         assert_eq!(pragmas(&store.writer).await, [&common[..], &["query_only=0"]].concat());

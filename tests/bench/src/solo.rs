@@ -107,6 +107,7 @@ fn envelope(tenant: TenantId, sender: AgentId) -> anyhow::Result<Envelope> {
         hop: 1,
         root_id: id,
         headers: Vec::new(),
+        extras: None,
     })
 }
 

@@ -7,10 +7,10 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
 use host_bus::{Bus, BusError, Inbound, Interest, NotTaken, Subscribe, SubscriptionId};
-use host_gate::{Delivery, Gate, MessageLimits, Receiver};
+use host_gate::{Delivery, Receiver};
 use host_model::{AgentId, Caller, Grants, ReplyToken};
 
-use crate::gate::{NOW, Sender, accept, body, born, grants};
+use crate::gate::{Sender, accept, body, born, grants, take};
 
 /// Makes one test of each promise of a bus. Takes what makes a fresh bus: `|| -> Arc<dyn Bus>`.
 #[macro_export]
@@ -77,7 +77,7 @@ impl Inbound for Ear {
             Hears::All => Receiver::Watcher { caller },
             Hears::AnswersTo(token) => Receiver::Asker { caller, token },
         };
-        let accepted = Gate::new(MessageLimits::default()).accept(delivery, receiver, NOW);
+        let accepted = take(delivery, receiver);
         heard.push(body(accepted.map_err(|_| NotTaken::Refused)?.envelope()));
         self.more.notify_all();
         Ok(())

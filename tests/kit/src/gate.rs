@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use host_gate::{Accepted, Delivery, Gate, MessageLimits, Outgoing, Receiver, Stamp, Stamped};
+use host_gate::{
+    Accepted, Arrival, Delivery, Gate, MessageLimits, NoKeys, Novelty, Outgoing, Receiver, Refused, Stamp, Stamped,
+};
 use host_model::{
     Caller, Clock, Draft, Envelope, Grants, Ids, Incarnation, MessageId, Producer, ReplyToken, SendGrant, Target,
     Timestamp,
@@ -154,8 +156,15 @@ impl Sender {
 pub fn accept(receiver: &Arc<Caller>, stamped: Stamped) -> Accepted {
     let grants = grants(&[">"]);
     let receiver = Receiver::Agent { caller: receiver, grants: &grants };
-    let accepted = Gate::new(MessageLimits::default()).accept(Delivery::Local(Arc::new(stamped)), receiver, NOW);
+    let accepted = take(Delivery::Local(Arc::new(stamped)), receiver);
     accepted.expect("a message of the receiver's own tenant, to it or to a topic")
+}
+
+/// Takes in what never left the process.
+pub fn take(delivery: Delivery, receiver: Receiver<'_>) -> Result<Accepted, Refused> {
+    let gate = Gate::new(MessageLimits::default());
+    let verified = gate.verify(delivery, &NoKeys, Arrival::Kept)?;
+    gate.accept(verified, Novelty::First, receiver, NOW)
 }
 
 /// A message from `sender` that was accepted for this receiver.

@@ -96,6 +96,7 @@ mod tests {
             hop: 1,
             root_id: id,
             headers: vec![host_model::Header { name: "n".into(), value: "v".into() }],
+            extras: None,
         }
     }
 

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::Stamped;
-use crate::samples::{NOW, Sender, agent, caller, draft, grants, topic};
+use crate::samples::{NOW, Sender, accept_local, agent, caller, draft, grants, topic};
 
 /// A message that `responder` in `acme` sent to a topic.
 fn on_topic(raw: &str) -> Stamped {
@@ -24,7 +24,7 @@ fn answer() -> Stamped {
 fn accept(stamped: Stamped, receiver: Receiver<'_>) -> Result<(), Refused> {
     let gate = Gate::new(crate::samples::LIMITS);
     let expected = receiver.caller().clone();
-    let accepted = gate.accept(Delivery::Local(Arc::new(stamped)), receiver, NOW)?;
+    let accepted = accept_local(&gate, stamped, receiver)?;
     assert_eq!(accepted.receiver(), &expected, "it names its receiver");
     Ok(())
 }
