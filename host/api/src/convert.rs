@@ -4,11 +4,13 @@ mod agent;
 mod content;
 mod log;
 mod message;
+mod vault;
 
 pub(crate) use agent::agent_of;
 pub(crate) use content::{draft_of, wait_of};
 pub(crate) use log::{level_of, record_of, source_of};
 pub(crate) use message::{message_of, receipt_of};
+pub(crate) use vault::{key_of, secret_of};
 
 use host_fleet::TenantRecord;
 use host_wire::Tenant;

@@ -97,6 +97,6 @@ mod tests {
                 assert!(operation["summary"].is_string(), "{method} {path}");
             }
         }
-        assert_eq!(operations, 20);
+        assert_eq!(operations, 26);
     }
 }

@@ -14,7 +14,7 @@ use crate::docs;
 use crate::extract::{COMPONENT_LEN_MAX, JSON_LEN_MAX};
 use crate::health;
 use crate::problem::ApiError;
-use crate::routes::{agents, components, logs, messages, registry, tenants, topics};
+use crate::routes::{agents, components, logs, messages, registry, tenants, topics, vault};
 use crate::state::ApiState;
 
 /// The whole API over a state.
@@ -43,6 +43,11 @@ pub(crate) fn guarded() -> OpenApiRouter<ApiState> {
         OpenApiRouter::new().routes(routes!(components::put_component)).layer(DefaultBodyLimit::max(COMPONENT_LEN_MAX));
     OpenApiRouter::new()
         .routes(routes!(tenants::create_tenant, tenants::list_tenants))
+        .routes(routes!(vault::list_keys))
+        .routes(routes!(vault::rotate_key))
+        .routes(routes!(vault::revoke_key))
+        .routes(routes!(vault::list_secrets))
+        .routes(routes!(vault::set_secret, vault::remove_secret))
         .routes(routes!(agents::deploy_agent, agents::list_agents))
         .routes(routes!(agents::get_agent, agents::delete_agent))
         .routes(routes!(agents::start_agent))

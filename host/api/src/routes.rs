@@ -7,3 +7,4 @@ pub(crate) mod messages;
 pub(crate) mod registry;
 pub(crate) mod tenants;
 pub(crate) mod topics;
+pub(crate) mod vault;

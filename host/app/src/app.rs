@@ -7,6 +7,7 @@ use host_courier::{Courier, LogBook, LogQuery, LogRecord, LogStream};
 use host_fleet::{AgentStatus, Deploy, Fleet, TenantRecord};
 use host_model::{AgentId, Card, CardQuery, TenantId};
 use host_registry::Registry;
+use host_vault::Vault;
 
 use crate::readiness::Standing;
 use crate::{AppError, Readiness};
@@ -24,6 +25,8 @@ pub struct AppParts {
     pub registry: Arc<Registry>,
     /// Agents' logs.
     pub logs: Arc<LogBook>,
+    /// Tenants' keys and secrets.
+    pub vault: Arc<Vault>,
 }
 
 /// All verbs. Cheap to clone.
@@ -58,6 +61,8 @@ impl App {
             return Err(AppError::BadName { len_max: NAME_LEN_MAX });
         }
         let record = self.fleet().create_tenant(id, name).await?;
+        let (vault, tenant) = (self.vault().clone(), record.id.clone());
+        to_the_end(async move { vault.ensure_key(&tenant).await }).await?;
         tracing::info!(tenant = %record.id, "tenant created");
         Ok(record)
     }
@@ -170,6 +175,15 @@ impl App {
         &self.0.parts.fleet
     }
 
+    /// Sees that the host can sign for every tenant: those that an earlier version created have no key yet.
+    pub async fn ensure_keys(&self) -> Result<(), AppError> {
+        Ok(crate::vault::ensure_keys(self.vault(), &self.tenants()).await?)
+    }
+
+    pub(crate) fn vault(&self) -> &Arc<Vault> {
+        &self.0.parts.vault
+    }
+
     pub(crate) fn courier(&self) -> &Courier {
         &self.0.parts.courier
     }
@@ -180,7 +194,7 @@ impl App {
 }
 
 /// A verb that changes something is not dropped half way because its request was.
-async fn to_the_end<T: Send + 'static, E: Send + 'static>(
+pub(crate) async fn to_the_end<T: Send + 'static, E: Send + 'static>(
     verb: impl Future<Output = Result<T, E>> + Send + 'static,
 ) -> Result<T, AppError>
 where

@@ -3,6 +3,7 @@
 use host_calls::Refusal;
 use host_component::{ComponentError, Digest};
 use host_fleet::{FleetError, RepositoryError};
+use host_vault::VaultError;
 
 /// What kind of problem it is, for the edges to turn into their own words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,6 +63,9 @@ pub enum AppError {
     /// The store failed.
     #[error(transparent)]
     Repository(#[from] RepositoryError),
+    /// The vault did not do it.
+    #[error(transparent)]
+    Vault(#[from] VaultError),
     /// The host failed. Its log says more.
     #[error("the host failed; its log says more")]
     HostFailed,
@@ -79,6 +83,7 @@ impl AppError {
             Self::Fleet(error) => fleet_code(error),
             Self::Refused(refusal) => refusal.code(),
             Self::Repository(_) => "store",
+            Self::Vault(error) => vault_code(error),
             Self::HostFailed => "internal",
         }
     }
@@ -93,6 +98,7 @@ impl AppError {
             Self::Fleet(error) => fleet_category(error),
             Self::Refused(refusal) => refusal_category(refusal),
             Self::Repository(_) | Self::HostFailed => Category::Internal,
+            Self::Vault(error) => vault_category(error),
         }
     }
 }
@@ -127,6 +133,30 @@ fn fleet_category(error: &FleetError) -> Category {
         | FleetError::NoCommands(_)
         | FleetError::CommandRefused(_) => Category::Refused,
         FleetError::HostPanicked | FleetError::Kept { .. } | FleetError::Repository(_) | FleetError::Cards(_) => {
+            Category::Internal
+        }
+    }
+}
+
+fn vault_code(error: &VaultError) -> &'static str {
+    match error {
+        VaultError::NoKey(_) | VaultError::NoSecret(_) => "not-found",
+        VaultError::Busy => "busy",
+        VaultError::TooManyKeys { .. } => "too-many-keys",
+        VaultError::TooManySecrets { .. } => "too-many-secrets",
+        VaultError::SecretLength { .. } => "bad-secret",
+        VaultError::Store(_) => "store",
+        VaultError::DoesNotOpen { .. } | VaultError::NotSealed | VaultError::NoRandomness(_) => "internal",
+    }
+}
+
+fn vault_category(error: &VaultError) -> Category {
+    match error {
+        VaultError::NoKey(_) | VaultError::NoSecret(_) => Category::NotFound,
+        VaultError::Busy => Category::Busy,
+        VaultError::TooManyKeys { .. } | VaultError::TooManySecrets { .. } => Category::Conflict,
+        VaultError::SecretLength { .. } => Category::Invalid,
+        VaultError::Store(_) | VaultError::DoesNotOpen { .. } | VaultError::NotSealed | VaultError::NoRandomness(_) => {
             Category::Internal
         }
     }

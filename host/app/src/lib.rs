@@ -7,6 +7,7 @@ mod app;
 mod error;
 mod messages;
 mod readiness;
+mod vault;
 
 pub use app::{App, AppParts};
 pub use error::{AppError, Category};

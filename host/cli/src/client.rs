@@ -85,6 +85,11 @@ impl Client {
         self.answer(request.body(body)).await
     }
 
+    /// Sets something.
+    pub(crate) async fn put_json<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Result<T, CliError> {
+        self.answer(self.request(Method::PUT, path, &[]).json(body)).await
+    }
+
     /// Deletes something.
     pub(crate) async fn delete(&self, path: &str, query: Query<'_>) -> Result<(), CliError> {
         self.send(self.request(Method::DELETE, path, query).timeout(ANSWER_TIME_MAX)).await.map(drop)

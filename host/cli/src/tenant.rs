@@ -1,4 +1,7 @@
-//! `tenant`: create and list tenants.
+//! `tenant`: create and list tenants, and what belongs to one.
+
+mod key;
+mod secret;
 
 use clap::{Args, Subcommand};
 use host_model::TenantId;
@@ -33,6 +36,10 @@ enum TenantVerb {
     /// List all tenants
     #[command(after_help = "Example:\n  bailiwick tenant list -o json")]
     List,
+    /// The keys that sign a tenant's messages where they leave the host
+    Key(key::KeyArgs),
+    /// What the host puts into calls for a tenant's agents
+    Secret(secret::SecretArgs),
 }
 
 pub(crate) async fn run(args: TenantArgs) -> Result<(), CliError> {
@@ -40,6 +47,8 @@ pub(crate) async fn run(args: TenantArgs) -> Result<(), CliError> {
     match verb {
         TenantVerb::Create { id, name } => create(&connection, &id, name).await,
         TenantVerb::List => list(&connection).await,
+        TenantVerb::Key(args) => key::run(&connection, args).await,
+        TenantVerb::Secret(args) => secret::run(&connection, args).await,
     }
 }
 

@@ -18,6 +18,7 @@ use host_model::Clock;
 use host_quota::TenantLimits;
 use host_registry::Registry;
 use host_store::{ComponentFiles, DataDir, Sqlite};
+use host_vault::{LocalKek, Vault};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -90,6 +91,8 @@ async fn wire(config: &Config, data: &DataDir, sqlite: Arc<Sqlite>, listening: &
         started: clock.now(),
         clock: clock.clone(),
     });
+    let kek = Box::new(LocalKek::new(&files::kek(data)?));
+    let vault = Arc::new(Vault::open(kek, sqlite.clone(), clock.clone()).await.context("cannot open the vault")?);
     let parts = FleetParts {
         repository: sqlite.clone(),
         components: Arc::new(ComponentFiles::open(data)?),
@@ -105,7 +108,9 @@ async fn wire(config: &Config, data: &DataDir, sqlite: Arc<Sqlite>, listening: &
     let shards =
         Shards::start(shard_count(config), &tokio::runtime::Handle::current()).context("cannot start the shards")?;
     let fleet = Fleet::load(parts, shards).await?;
-    Ok(App::new(AppParts { fleet, courier, registry, logs }))
+    let app = App::new(AppParts { fleet, courier, registry, logs, vault });
+    app.ensure_keys().await?;
+    Ok(app)
 }
 
 fn engine(config: &Config, artifacts: &Path, key: &[u8; 32]) -> anyhow::Result<Engine> {

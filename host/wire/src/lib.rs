@@ -12,6 +12,7 @@ mod page;
 mod problem;
 mod since;
 mod tenant;
+mod vault;
 
 pub use agent::{Agent, AgentCounters, AgentLimits, AgentState, DeployAgent, Desired, LastFailure, RunMode, StartStep};
 pub use command::{Command, CommandResult};
@@ -22,3 +23,4 @@ pub use page::{LIMIT_DEFAULT, LIMIT_MAX, Page};
 pub use problem::Problem;
 pub use since::{BadSince, Since};
 pub use tenant::{CreateTenant, StoredComponent, Tenant};
+pub use vault::{Secret, SetSecret, SigningKey};
