@@ -7,6 +7,7 @@ mod log;
 mod message;
 mod policy;
 mod tenant;
+mod vault;
 
 pub(crate) use agent::agent_of;
 pub(crate) use audit::{audit_record_of, check_of, decision_of, usage_of};
@@ -15,3 +16,4 @@ pub(crate) use log::{level_of, record_of, source_of};
 pub(crate) use message::{message_of, receipt_of};
 pub(crate) use policy::{explanation_of, pending_of, policy_of, shadow_of};
 pub(crate) use tenant::{created_tenant_of, overrides_of, quota_of, tenant_details_of, tenant_of};
+pub(crate) use vault::{key_of, secret_of};

@@ -98,6 +98,6 @@ mod tests {
                 assert!(operation["summary"].is_string(), "{method} {path}");
             }
         }
-        assert_eq!(operations, 39);
+        assert_eq!(operations, 45);
     }
 }

@@ -15,7 +15,7 @@ use crate::extract::{COMPONENT_LEN_MAX, JSON_LEN_MAX};
 use crate::health;
 use crate::problem::ApiError;
 use crate::routes::{
-    agents, audit, components, logs, messages, policy, quarantine, quotas, registry, tenants, topics, usage,
+    agents, audit, components, logs, messages, policy, quarantine, quotas, registry, tenants, topics, usage, vault,
 };
 use crate::state::ApiState;
 
@@ -57,6 +57,11 @@ pub(crate) fn guarded() -> OpenApiRouter<ApiState> {
         .routes(routes!(quotas::get_quota, quotas::put_quota))
         .routes(routes!(quarantine::quarantine_agent))
         .routes(routes!(quarantine::release_agent))
+        .routes(routes!(vault::list_keys))
+        .routes(routes!(vault::rotate_key))
+        .routes(routes!(vault::revoke_key))
+        .routes(routes!(vault::list_secrets))
+        .routes(routes!(vault::set_secret, vault::remove_secret))
         .routes(routes!(agents::deploy_agent, agents::list_agents))
         .routes(routes!(agents::get_agent, agents::delete_agent))
         .routes(routes!(agents::start_agent))

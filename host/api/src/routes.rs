@@ -12,3 +12,4 @@ pub(crate) mod registry;
 pub(crate) mod tenants;
 pub(crate) mod topics;
 pub(crate) mod usage;
+pub(crate) mod vault;

@@ -8,6 +8,7 @@ use host_fleet::{AgentStatus, Deploy, Fleet};
 use host_ledger::{Act, Ledger, UsageBook};
 use host_model::{AgentId, Card, CardQuery, TenantId};
 use host_registry::Registry;
+use host_vault::Vault;
 use serde_json::json;
 
 use crate::readiness::Standing;
@@ -30,6 +31,8 @@ pub struct AppParts {
     pub ledger: Ledger,
     /// What was used.
     pub usage: Arc<UsageBook>,
+    /// Tenants' keys and secrets.
+    pub vault: Arc<Vault>,
 }
 
 /// All verbs. Cheap to clone.
@@ -166,6 +169,10 @@ impl App {
     /// The fleet, for who runs the host.
     pub fn fleet(&self) -> &Fleet {
         &self.0.parts.fleet
+    }
+
+    pub(crate) fn vault(&self) -> &Arc<Vault> {
+        &self.0.parts.vault
     }
 
     pub(crate) fn courier(&self) -> &Courier {

@@ -4,6 +4,7 @@ use host_calls::Refusal;
 use host_component::{ComponentError, Digest};
 use host_fleet::{FleetError, RepositoryError};
 use host_ledger::LedgerError;
+use host_vault::VaultError;
 
 /// What kind of problem it is, for the edges to turn into their own words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,6 +79,9 @@ pub enum AppError {
     /// The audit cannot be written, or read.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
+    /// The vault did not do it.
+    #[error(transparent)]
+    Vault(#[from] VaultError),
     /// The host failed. Its log says more.
     #[error("the host failed; its log says more")]
     HostFailed,
@@ -99,6 +103,7 @@ impl AppError {
             Self::Repository(_) => "store",
             Self::Ledger(LedgerError::Unwritable) => "audit-unavailable",
             Self::Ledger(_) | Self::HostFailed => "internal",
+            Self::Vault(error) => vault_code(error),
         }
     }
 
@@ -116,6 +121,7 @@ impl AppError {
             Self::Refused(refusal) => refusal_category(refusal),
             Self::Ledger(LedgerError::Unwritable) => Category::Busy,
             Self::Ledger(_) | Self::Repository(_) | Self::HostFailed => Category::Internal,
+            Self::Vault(error) => vault_category(error),
         }
     }
 }
@@ -169,6 +175,30 @@ fn fleet_category(error: &FleetError) -> Category {
         | FleetError::KeptPolicy { .. }
         | FleetError::Repository(_)
         | FleetError::Cards(_) => Category::Internal,
+    }
+}
+
+fn vault_code(error: &VaultError) -> &'static str {
+    match error {
+        VaultError::NoKey(_) | VaultError::NoSecret(_) => "not-found",
+        VaultError::Busy => "busy",
+        VaultError::TooManyKeys { .. } => "too-many-keys",
+        VaultError::TooManySecrets { .. } => "too-many-secrets",
+        VaultError::SecretLength { .. } => "bad-secret",
+        VaultError::Store(_) => "store",
+        VaultError::DoesNotOpen { .. } | VaultError::NotSealed | VaultError::NoRandomness(_) => "internal",
+    }
+}
+
+fn vault_category(error: &VaultError) -> Category {
+    match error {
+        VaultError::NoKey(_) | VaultError::NoSecret(_) => Category::NotFound,
+        VaultError::Busy => Category::Busy,
+        VaultError::TooManyKeys { .. } | VaultError::TooManySecrets { .. } => Category::Conflict,
+        VaultError::SecretLength { .. } => Category::Invalid,
+        VaultError::Store(_) | VaultError::DoesNotOpen { .. } | VaultError::NotSealed | VaultError::NoRandomness(_) => {
+            Category::Internal
+        }
     }
 }
 

@@ -13,6 +13,7 @@ mod quarantine;
 mod readiness;
 mod tenants;
 mod usage;
+mod vault;
 
 pub use app::{App, AppParts};
 pub use error::{AppError, Category};

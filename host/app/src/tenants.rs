@@ -23,8 +23,12 @@ impl App {
             return Err(AppError::BadName { len_max: NAME_LEN_MAX });
         }
         let act = Act::operator("tenant.create").tenant(&id).on(&id);
-        let fleet = self.fleet().clone();
-        let create = move |r: Arc<Recorded>| async move { fleet.create_tenant(&r, id, name).await };
+        let (fleet, vault) = (self.fleet().clone(), self.vault().clone());
+        let create = move |r: Arc<Recorded>| async move {
+            let record = fleet.create_tenant(&r, id, name).await?;
+            vault.ensure_key(&record.id).await?;
+            Ok::<_, AppError>(record)
+        };
         let record = self.controlled(act, create).await?;
         tracing::info!(tenant = %record.id, "tenant created");
         Ok(record)
@@ -67,7 +71,12 @@ impl App {
         // What it used since the last line would go with it.
         self.settle_usage().await?;
         let (act, fleet, tenant) = self.on_tenant("tenant.delete", id);
-        let delete = move |r: Arc<Recorded>| async move { fleet.delete_tenant(&r, &tenant).await };
+        let vault = self.vault().clone();
+        let delete = move |r: Arc<Recorded>| async move {
+            let agents = fleet.delete_tenant(&r, &tenant).await?;
+            vault.shred(&tenant).await?;
+            Ok::<_, AppError>(agents)
+        };
         let agents = self.controlled(act, delete).await?;
         agents.iter().for_each(|agent| self.forget_logs(id, agent));
         tracing::info!(tenant = %id, "tenant deleted");

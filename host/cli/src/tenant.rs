@@ -1,6 +1,8 @@
 //! `tenant`: create tenants, look at them, stop them, and say what they may use.
 
+mod key;
 mod quota;
+mod secret;
 
 use clap::{Args, Subcommand};
 use host_model::TenantId;
@@ -82,6 +84,10 @@ enum TenantVerb {
     /// Show and set what a tenant may use
     #[command(subcommand)]
     Quota(quota::QuotaVerb),
+    /// The keys that sign a tenant's messages where they leave the host
+    Key(key::KeyArgs),
+    /// What the host puts into calls for a tenant's agents
+    Secret(secret::SecretArgs),
 }
 
 pub(crate) async fn run(args: TenantArgs) -> Result<(), CliError> {
@@ -96,6 +102,8 @@ pub(crate) async fn run(args: TenantArgs) -> Result<(), CliError> {
         TenantVerb::Quarantine { id, reason } => stop(&connection, &id, "quarantine", reason).await,
         TenantVerb::Delete { id, yes } => delete(&connection, &id, yes).await,
         TenantVerb::Quota(verb) => quota::run(&connection, verb).await,
+        TenantVerb::Key(args) => key::run(&connection, args).await,
+        TenantVerb::Secret(args) => secret::run(&connection, args).await,
     }
 }
 

@@ -90,6 +90,8 @@ mod tests {
         check("bailiwick tenant quota set acme --file quota.toml -o json", None);
         check("bailiwick agent quarantine echo --tenant acme --reason mines", None);
         check("bailiwick agent deploy bailiwick.toml --tenant acme -o json", None);
+        check("bailiwick tenant key revoke 4be0643f1d98573b --tenant acme", None);
+        check("bailiwick tenant secret set api --tenant acme --from-file token", None);
         check("bailiwick agent --tenant acme list", None);
         check("bailiwick agent send echo --tenant acme --type t --data @- --wait", None);
         check("bailiwick agent send echo --tenant acme --type t --wait 5 --header a=b --header c=d", None);
@@ -111,6 +113,8 @@ mod tests {
         check("bailiwick tenant quota set acme", Some("<NAME=VALUE>"));
         check("bailiwick tenant quota set acme memory", Some("use NAME=VALUE"));
         check("bailiwick tenant quota set acme memory=1GB", Some("'1GB' is not a number"));
+        check("bailiwick tenant key revoke 4BE0 --tenant acme", Some("not a key id"));
+        check("bailiwick tenant secret set api s3cret --tenant acme", Some("unexpected argument"));
         check("bailiwick agent show dlq --tenant acme", Some("'dlq' is reserved"));
         check("bailiwick agent send echo", Some("--type <TYPE>"));
         check("bailiwick agent send echo --type t --wait 0", Some("0 is not in 1..=60"));

@@ -1,6 +1,7 @@
 //! What a tenant's operator decides, and where its secrets lie: asked here, kept elsewhere.
 
 use host_model::{HostPattern, Scheme, SecretName, TenantId};
+use host_vault::Vault;
 use zeroize::Zeroizing;
 
 /// Where one secret may be sent.
@@ -55,5 +56,11 @@ pub struct NoSecrets;
 impl SecretSource for NoSecrets {
     fn secret(&self, _: &TenantId, _: &SecretName) -> Option<Zeroizing<String>> {
         None
+    }
+}
+
+impl SecretSource for Vault {
+    fn secret(&self, tenant: &TenantId, name: &SecretName) -> Option<Zeroizing<String>> {
+        Self::secret(self, tenant, name)
     }
 }

@@ -12,7 +12,7 @@ use host_app::{App, AppParts};
 use host_bus::{Bus, EmbeddedBus};
 use host_calls::FILE_CHUNK_LEN_MAX;
 use host_courier::{Courier, CourierParts, LogBook};
-use host_egress::{Authorities, Egress, EgressParts, NoSecrets, SystemResolve};
+use host_egress::{Authorities, Egress, EgressParts, SystemResolve};
 use host_engine::{CompilerSettings, Engine, EngineSettings};
 use host_fleet::{Fleet, FleetParts, PolicyBook, RandomIds, Shards, SystemClock};
 use host_gate::{Gate, MessageLimits};
@@ -20,6 +20,7 @@ use host_ledger::{Act, Ledger, UsageBook};
 use host_model::Clock;
 use host_registry::Registry;
 use host_store::{AgentFiles, AgentState, AgentStores, AuditFiles, ComponentFiles, DataDir, Sqlite, UsageFiles};
+use host_vault::{LocalKek, Vault};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -136,12 +137,14 @@ async fn wire(
     let engine = Arc::new(engine(config, data.artifacts().as_path(), &files::artifact_key(data)?)?);
     tracing::info!(pool = engine.describe_pool(), "sandbox");
     let policies = Arc::new(PolicyBook::new());
+    let kek = Box::new(LocalKek::new(&files::kek(data)?));
+    let vault = Arc::new(Vault::open(kek, sqlite.clone(), clock.clone()).await.context("cannot open the vault")?);
     let courier = Courier::new(CourierParts {
         gate: Gate::new(message_limits(config)),
         bus: bus.clone(),
         registry: registry.clone(),
         logs: logs.clone(),
-        egress: egress(config, policies.clone())?,
+        egress: egress(config, policies.clone(), vault.clone())?,
         ids: Arc::new(RandomIds::new()?),
         started: clock.now(),
         ledger: ledger.clone(),
@@ -167,7 +170,9 @@ async fn wire(
     let shards =
         Shards::start(shard_count(config), &tokio::runtime::Handle::current()).context("cannot start the shards")?;
     let fleet = Fleet::load(parts, shards).await?;
-    Ok(App::new(AppParts { fleet, courier, registry, logs, ledger, usage }))
+    let app = App::new(AppParts { fleet, courier, registry, logs, ledger, usage, vault });
+    app.ensure_keys().await?;
+    Ok(app)
 }
 
 fn engine(config: &Config, artifacts: &Path, key: &[u8; 32]) -> anyhow::Result<Engine> {
@@ -180,8 +185,8 @@ fn engine(config: &Config, artifacts: &Path, key: &[u8; 32]) -> anyhow::Result<E
     Ok(Engine::new(settings, compiler, artifacts, key)?)
 }
 
-/// The way out, under the tenants' policies.
-fn egress(config: &Config, policies: Arc<PolicyBook>) -> anyhow::Result<Egress> {
+/// The way out, under the tenants' policies and with their secrets.
+fn egress(config: &Config, policies: Arc<PolicyBook>, vault: Arc<Vault>) -> anyhow::Result<Egress> {
     let file = &config.egress.ca_file;
     let authorities = if file.as_os_str().is_empty() {
         Authorities::public()
@@ -191,7 +196,7 @@ fn egress(config: &Config, policies: Arc<PolicyBook>) -> anyhow::Result<Egress> 
     };
     Ok(Egress::new(EgressParts {
         policy: policies,
-        secrets: Arc::new(NoSecrets),
+        secrets: vault,
         resolve: Arc::new(SystemResolve::new()),
         authorities,
         limits: config.egress.limits().checked()?,

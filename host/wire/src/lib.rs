@@ -16,6 +16,7 @@ mod quota;
 mod since;
 mod tenant;
 mod usage;
+mod vault;
 
 pub use agent::{Agent, AgentCounters, AgentLimits, AgentState, DeployAgent, Desired, LastFailure, RunMode, StartStep};
 pub use audit::{AuditBreak, AuditCheck, AuditDecision, AuditRecord, AuditSummary};
@@ -30,3 +31,4 @@ pub use quota::{Quota, QuotaLine, QuotaState, SetQuota};
 pub use since::{BadSince, Since};
 pub use tenant::{CreateTenant, StoredComponent, Tenant, TenantDetails, TenantState};
 pub use usage::Usage;
+pub use vault::{Secret, SetSecret, SigningKey};

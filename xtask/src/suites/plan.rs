@@ -33,6 +33,7 @@ pub(super) const SUITES: &[Suite] = &[
     Suite { name: "build", what: "the host compiles", work: Work::Checks(build) },
     Suite { name: "tests", what: "unit, integration and tidy tests", work: Work::Tests(tests) },
     Suite { name: "doc-tests", what: "examples in docs, and what must not compile", work: Work::Tests(doc_tests) },
+    Suite { name: "envelope", what: "an outsider reads the envelope's vectors", work: Work::Checks(envelope) },
     Suite { name: "guest-tests", what: "the SDK and the agents, natively", work: Work::Tests(guest_tests) },
     Suite { name: "bench-smoke", what: "the benches run", work: Work::Action(bench_smoke) },
     Suite { name: "demo", what: "two tenants, and nothing crosses", work: Work::Action(demo) },
@@ -85,6 +86,12 @@ fn tests(repo: &Repo) -> Vec<Command> {
 
 fn doc_tests(repo: &Repo) -> Vec<Command> {
     vec![repo.cargo(["test", "--doc", "--workspace", "--no-fail-fast"])]
+}
+
+fn envelope(repo: &Repo) -> Vec<Command> {
+    let mut verify = Command::new("python3");
+    verify.current_dir(repo.path(".")).args(["tests/envelope_verify.py", "docs/envelope-vectors.json"]);
+    vec![verify]
 }
 
 fn guest_tests(repo: &Repo) -> Vec<Command> {

@@ -1,0 +1,77 @@
+//! The verbs about signing keys and secrets. What they answer holds neither.
+
+use std::sync::Arc;
+
+use host_ledger::Act;
+use host_model::{KeyId, Principal, SecretName, TenantId};
+use host_vault::{KeyView, SecretView, Vault, Zeroizing};
+
+use crate::{App, AppError};
+
+impl App {
+    /// A tenant's signing keys, oldest first.
+    pub fn signing_keys(&self, tenant: &TenantId) -> Result<Vec<KeyView>, AppError> {
+        Ok(self.vault_of(tenant)?.key_list(tenant))
+    }
+
+    /// Makes a new key that signs for a tenant from now on.
+    pub async fn rotate_key(&self, tenant: &TenantId) -> Result<KeyView, AppError> {
+        let (vault, id) = (self.vault_of(tenant)?, tenant.clone());
+        let act = Act::operator("key.rotate").tenant(tenant).on(tenant);
+        let rotate = move |_| async move { vault.rotate(&id, &Principal::Host).await };
+        let key = self.controlled(act, rotate).await?;
+        tracing::info!(%tenant, key = %key.id, "signing key rotated");
+        Ok(key)
+    }
+
+    /// Ends a key at once.
+    pub async fn revoke_key(&self, tenant: &TenantId, key: KeyId) -> Result<KeyView, AppError> {
+        let (vault, id) = (self.vault_of(tenant)?, tenant.clone());
+        let act = Act::operator("key.revoke").tenant(tenant).on(&key);
+        let revoked = self.controlled(act, move |_| async move { vault.revoke(&id, key).await }).await?;
+        tracing::info!(%tenant, %key, "signing key revoked");
+        Ok(revoked)
+    }
+
+    /// A tenant's secrets by name: when each was set, never what it is.
+    pub fn secrets(&self, tenant: &TenantId) -> Result<Vec<SecretView>, AppError> {
+        Ok(self.vault_of(tenant)?.secret_list(tenant))
+    }
+
+    /// Sets a secret, over whatever has its name.
+    pub async fn set_secret(
+        &self,
+        tenant: &TenantId,
+        name: SecretName,
+        text: Zeroizing<String>,
+    ) -> Result<SecretView, AppError> {
+        let (vault, id) = (self.vault_of(tenant)?, tenant.clone());
+        let act = Act::operator("secret.set").tenant(tenant).on(&name);
+        let secret = self.controlled(act, move |_| async move { vault.put_secret(&id, name, text).await }).await?;
+        tracing::info!(%tenant, secret = %secret.name, "secret set");
+        Ok(secret)
+    }
+
+    /// Removes a secret.
+    pub async fn remove_secret(&self, tenant: &TenantId, name: &SecretName) -> Result<(), AppError> {
+        let (vault, id, secret) = (self.vault_of(tenant)?, tenant.clone(), name.clone());
+        let act = Act::operator("secret.remove").tenant(tenant).on(name);
+        self.controlled(act, move |_| async move { vault.remove_secret(&id, &secret).await }).await?;
+        tracing::info!(%tenant, secret = %name, "secret removed");
+        Ok(())
+    }
+
+    /// Sees that the host can sign for every tenant: those that an earlier version created have no key yet.
+    pub async fn ensure_keys(&self) -> Result<(), AppError> {
+        for tenant in self.tenants() {
+            self.vault().ensure_key(&tenant.record.id).await?;
+        }
+        Ok(())
+    }
+
+    /// The vault, once it is known that the tenant exists.
+    fn vault_of(&self, tenant: &TenantId) -> Result<Arc<Vault>, AppError> {
+        self.fleet().operator(tenant)?;
+        Ok(self.vault().clone())
+    }
+}
