@@ -58,7 +58,9 @@ impl App {
     pub async fn delete_tenant(&self, id: &TenantId) -> Result<(), AppError> {
         let (fleet, tenant) = (self.fleet().clone(), id.clone());
         let agents = to_the_end(async move { fleet.delete_tenant(&tenant).await }).await?;
-        agents.iter().for_each(|agent| self.forget_logs(id, agent));
+        for agent in &agents {
+            self.forget_logs(id, agent);
+        }
         tracing::info!(tenant = %id, "tenant deleted");
         Ok(())
     }
