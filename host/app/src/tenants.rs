@@ -78,7 +78,9 @@ impl App {
             Ok::<_, AppError>(agents)
         };
         let agents = self.controlled(act, delete).await?;
-        agents.iter().for_each(|agent| self.forget_logs(id, agent));
+        for agent in &agents {
+            self.forget_logs(id, agent);
+        }
         tracing::info!(tenant = %id, "tenant deleted");
         Ok(())
     }

@@ -27,6 +27,17 @@ pub enum Standing {
     Quarantined(Notice),
 }
 
+impl Standing {
+    /// The word for it.
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Suspended(_) => "suspended",
+            Self::Quarantined(_) => "quarantined",
+        }
+    }
+}
+
 /// What was decided about a tenant.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TenantControl {

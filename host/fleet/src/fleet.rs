@@ -542,7 +542,7 @@ impl Fleet {
         }
     }
 
-    pub(crate) async fn start_stopped(&self, tenant: &Tenant, agent: &Arc<Agent>) -> Result<Running, FleetError> {
+    async fn start_stopped(&self, tenant: &Tenant, agent: &Arc<Agent>) -> Result<Running, FleetError> {
         let started = async {
             let spec = agent.spec();
             let reached = |step| agent.reached(Phase::Starting, step);

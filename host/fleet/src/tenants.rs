@@ -167,7 +167,7 @@ impl Fleet {
     pub(crate) async fn decide(&self, tenant: &Tenant, standing: Standing) -> Result<(), FleetError> {
         self.still_there(tenant)?;
         self.parts().controls.set_standing(&tenant.record.id, &standing).await?;
-        tracing::info!(tenant = %tenant.record.id, ?standing, "the tenant's standing changed");
+        tracing::info!(tenant = %tenant.record.id, standing = standing.as_str(), "the tenant's standing changed");
         tenant.hold.set(standing);
         Ok(())
     }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use anyhow::{Context as _, ensure};
 use host_egress::EgressLimits;
 use host_engine::Pool;
-use host_quota::TenantLimits;
+use host_quota::{BadQuota, TenantLimits};
 use serde::{Deserialize, Serialize};
 
 macro_rules! section {
@@ -192,7 +192,7 @@ impl Config {
         within("message.payload_bytes_max", self.message.payload_bytes_max, 1, 16 << 20)?;
         within("message.headers_max", self.message.headers_max.into(), 1, 1_024)?;
         within("message.hop_max", self.message.hop_max.into(), 1, 1_024)?;
-        self.tenant.limits().checked().map_err(|bad| anyhow::anyhow!("tenant.{bad}"))?;
+        self.tenant.limits().checked().map_err(|bad| anyhow::anyhow!("tenant.{}", as_written(bad)))?;
         self.egress.limits().checked()?;
         within("message.root_messages_max", self.message.root_messages_max, 1, 10_000_000)?;
         self.log
@@ -221,6 +221,18 @@ impl Config {
         }
         Ok(lines.join("\n") + "\n")
     }
+}
+
+/// A limit under the key and in the unit it has here.
+fn as_written(bad: BadQuota) -> BadQuota {
+    let (name, shift) = match bad.name {
+        "memory_bytes_max" => ("memory_mib_max", 20),
+        "log_bytes_per_second_max" => ("log_kib_per_second_max", 10),
+        "storage_bytes_max" => ("storage_mib_max", 20),
+        "state_bytes_max" => ("state_mib_max", 20),
+        name => (name, 0),
+    };
+    BadQuota { name, value: bad.value >> shift, min: (bad.min >> shift).max(1), max: bad.max >> shift }
 }
 
 impl Tenant {
@@ -296,7 +308,18 @@ mod tests {
         check("[engine]\ninstances_max = 0", Some("engine.instances_max is 0: it must lie between 1 and 20000"));
         check("[engine]\npool = 'slow'", Some("unknown variant `slow`"));
         check("[message]\nhop_max = 0", Some("message.hop_max is 0"));
-        check("[tenant]\nmemory_mib_max = 0", Some("tenant.memory_bytes_max is 0: it must lie between"));
+        check("[tenant]\nmemory_mib_max = 0", Some("tenant.memory_mib_max is 0: it must lie between 1 and 1048576"));
+        check("[tenant]\nmemory_mib_max = 1048576", None);
+        check("[tenant]\nmemory_mib_max = 1048577", Some("tenant.memory_mib_max is 1048577"));
+        check(
+            "[tenant]\nlog_kib_per_second_max = 0",
+            Some("tenant.log_kib_per_second_max is 0: it must lie between 1 and 4194304"),
+        );
+        check("[tenant]\nstate_mib_max = 0", Some("tenant.state_mib_max is 0: it must lie between 1 and 1048576"));
+        check(
+            "[tenant]\nstorage_mib_max = 0",
+            Some("tenant.storage_mib_max is 0: it must lie between 1 and 1073741824"),
+        );
         check("[tenant]\nweight = 0", Some("tenant.weight is 0: it must lie between 1 and 10000"));
         check("[tenant]\nweight = 10000", None);
         check("[tenant]\nweight = 10001", Some("tenant.weight is 10001"));
