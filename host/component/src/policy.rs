@@ -18,7 +18,7 @@ mod shape;
 const POLICY_LEN_MAX: usize = 256 << 10;
 
 /// The policy of a tenant that was given none: its agents may do among themselves what their manifests ask for, and nothing
-/// leaves the tenant (ADR 7).
+/// leaves the tenant (ADR 8).
 pub const STARTER_POLICY: &str = include_str!("policy/starter.toml");
 
 /// Why a text is not a policy.
