@@ -12,7 +12,7 @@ use host_egress::Egress;
 use host_gate::{Delivery, Gate, Receiver, Refused};
 use host_ledger::Ledger;
 use host_mailbox::Push;
-use host_model::{Caller, Clock, Ids, Incarnation, Timestamp, TopicPattern};
+use host_model::{Caller, Clock, Ids, Incarnation, TenantId, Timestamp, TopicPattern};
 use host_registry::Registry;
 use parking_lot::RwLock;
 
@@ -80,6 +80,11 @@ impl Courier {
     pub fn leave(&self, caller: &Caller) {
         self.0.parties.write().remove(&caller.incarnation());
         self.0.streams.close_all(caller.incarnation());
+    }
+
+    /// Closes a tenant's connections to other hosts: what its policy allows has changed.
+    pub fn close_connections(&self, tenant: &TenantId) {
+        self.parts().egress.forget(tenant);
     }
 
     /// The receiving side of a party: checks each delivery at the gate and puts it into the mailbox.

@@ -106,6 +106,7 @@ impl Fleet {
         let enforced = Arc::new(PolicyInForce { version, text, document, set: Some(set) });
         tenant.enforce(enforced.clone());
         self.parts().policies.set(tenant.id(), enforced.clone());
+        self.parts().courier.close_connections(tenant.id());
         Ok(enforced)
     }
 

@@ -53,11 +53,15 @@ impl AuditLog for AuditFiles {
 
     fn append(&self, lines: &[u8], end: &Link) -> Result<(), LedgerError> {
         let mut open = self.open.lock();
-        open.segments.append(lines)?;
-        open.end = *end;
+        let begin = open.segments.append(lines)?;
         // After the lines, in place and without a sync of its own: a head that lags behind after a power loss is no break.
         let path = self.dir.join(DataDir::AUDIT_HEAD);
-        open.head.write_all_at(self.key.seal(end).as_bytes(), 0).map_err(LedgerError::file("write", &path))
+        if let Err(cause) = open.head.write_all_at(self.key.seal(end).as_bytes(), 0) {
+            open.segments.cut(begin)?;
+            return Err(LedgerError::file("write", &path)(cause));
+        }
+        open.end = *end;
+        Ok(())
     }
 
     fn read(&self, query: &Query) -> Result<Vec<Record>, LedgerError> {

@@ -45,13 +45,19 @@ impl Segments {
         let (path, len) = self.extent();
         let bytes = fs::read(&path).map_err(LedgerError::file("read", &path))?;
         let whole = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
-        self.len = whole as u64;
-        self.undo()?;
+        self.cut(whole as u64)?;
         Ok(len - self.len)
     }
 
-    /// Appends lines and returns once they survive a power loss. On a full disk the reserve is given up for them.
-    pub(crate) fn append(&mut self, lines: &[u8]) -> Result<(), LedgerError> {
+    /// Leaves only so many bytes of the last segment: what [`append`](Self::append) returned takes it back.
+    pub(crate) fn cut(&mut self, len: u64) -> Result<(), LedgerError> {
+        self.len = len;
+        self.undo()
+    }
+
+    /// Appends lines and returns, once they survive a power loss, where in the last segment they begin. On a full disk the
+    /// reserve is given up for them.
+    pub(crate) fn append(&mut self, lines: &[u8]) -> Result<u64, LedgerError> {
         match self.try_append(lines) {
             Err(error) if error.is_disk_full() && fs::remove_file(self.dir.join(RESERVE)).is_ok() => {
                 tracing::error!(dir = %self.dir.display(), "the disk is full: the last {} KiB are being used", RESERVE_LEN >> 10);
@@ -61,7 +67,7 @@ impl Segments {
         }
     }
 
-    fn try_append(&mut self, lines: &[u8]) -> Result<(), LedgerError> {
+    fn try_append(&mut self, lines: &[u8]) -> Result<u64, LedgerError> {
         if self.len >= self.len_max {
             self.begin_next()?;
         }
@@ -70,8 +76,9 @@ impl Segments {
         let path = self.dir.join(segment_name(self.number));
         let written = self.file.write_all(lines).and_then(|()| self.file.sync_data());
         written.map_err(LedgerError::file("write", &path))?;
+        let begin = self.len;
         self.len += lines.len() as u64;
-        Ok(())
+        Ok(begin)
     }
 
     fn begin_next(&mut self) -> Result<(), LedgerError> {

@@ -35,7 +35,7 @@ impl UsageFiles {
 
 impl UsageLog for UsageFiles {
     fn append(&self, lines: &[u8]) -> Result<(), LedgerError> {
-        self.segments.lock().append(lines)
+        self.segments.lock().append(lines).map(drop)
     }
 
     fn each_line(&self, each: &mut dyn FnMut(&[u8])) -> Result<(), LedgerError> {

@@ -85,6 +85,19 @@ async fn records_cut_off_the_end_stay_missed_whatever_is_written_after() {
     assert_eq!(verified(dir.path()), Err(missed(6, Reason::OutOfPlace { found: 8 })));
 }
 
+#[test]
+fn what_cannot_be_sealed_is_not_appended() {
+    let dir = tempfile::tempdir().unwrap();
+    let (log, _) = open(dir.path());
+    let end = Link { seq: 1, ..Link::GENESIS };
+    let writable = std::mem::replace(&mut log.open.lock().head, File::open(dir.path().join("audit/head")).unwrap());
+    log.append(b"line\n", &end).unwrap_err();
+    assert_eq!((log.end(), fs::read(segment(dir.path())).unwrap().len()), (Link::GENESIS, 0));
+    log.open.lock().head = writable;
+    log.append(b"line\n", &end).unwrap();
+    assert_eq!((log.end(), fs::read(segment(dir.path())).unwrap().len()), (end, 5));
+}
+
 #[tokio::test]
 async fn a_head_that_is_gone_or_does_not_fit_is_said() {
     let check = async |tamper: fn(&Path)| {

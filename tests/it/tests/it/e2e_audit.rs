@@ -140,7 +140,8 @@ async fn without_a_record_nothing_is_done_and_messages_go_on() {
     host.start_again();
     host.ready().await;
     eventually("the start is recorded", async || {
-        (said(&host, "&action=host.start&limit=1").await == ["host host.start 0.1.0 done -"]).then_some(())
+        // This start's and the one's before, each with its outcome.
+        (said(&host, "&action=host.start").await.len() == 4).then_some(())
     })
     .await;
     fs::create_dir(segment(&host, 2)).unwrap();
