@@ -185,7 +185,8 @@ async fn a_guest_is_told_the_kind_of_a_refusal_and_no_more() {
     check(json!({ "host": "a.test", "method": "POST", "size": (4 << 20) + 1 }), "HttpRequestBodySize").await;
     assert!(world.seen.lock().is_empty(), "{:?}", world.seen.lock());
     check(json!({ "host": "a.test", "path": "/silence" }), "HttpResponseTimeout").await;
-    check(json!({ "host": "a.test", "path": "/cut" }), "DestinationUnavailable").await;
+    // The stream fails; wasmtime-wasi-http 48 has no code for an error in the middle of a body.
+    check(json!({ "host": "a.test", "path": "/cut" }), "unknown").await;
     assert_eq!(world.under_way.used(), 0);
 }
 
