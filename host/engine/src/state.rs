@@ -56,6 +56,8 @@ pub(crate) struct AgentState {
     calls_made: u32,
     /// The price of what was printed, and of randomness, since fuel was last charged: they cannot reach the store's fuel.
     pub(crate) debt: Arc<AtomicU64>,
+    /// Calls out of the component that are under way: more than one where the host calls the guest's allocator meanwhile.
+    pub(crate) away: u32,
     /// Its place among the tenant's instances.
     _instance: Share,
 }
@@ -68,13 +70,14 @@ impl AgentState {
         table.set_max_capacity(crate::settings::RESOURCES_MAX);
         let memory = MemoryMeter::new(birth.limits.memory_bytes_max, birth.tenant_memory.clone());
         let (wasi, debt) = (None, Arc::default());
-        Ok(Self { birth, wasi, table, memory, run, calls_made: 0, debt, _instance: instance })
+        Ok(Self { birth, wasi, table, memory, run, calls_made: 0, debt, away: 0, _instance: instance })
     }
 
     /// The next run of a resident instance.
     pub(crate) fn begin(&mut self, run: Run) {
         self.run = run;
         self.calls_made = 0;
+        self.away = 0;
         self.memory.refused = false;
     }
 
