@@ -159,12 +159,20 @@ async fn ask(store: &mut Store<'_>, call: HostCall) -> wasmtime::Result<Result<H
 
 /// Takes fuel wherever a guest leaves its component, WASI's functions included, and for what they did when they return.
 ///
-/// Only takes: a guest without fuel is stopped by its own next look at it. Within wasmtime's helpers, which come by here too, the
-/// guest's own count is not written back yet; what is taken there is lost, at every run alike.
+/// Only takes: a guest without fuel is stopped by its own next look at it. wasmtime's helpers, such as the one that grows a memory,
+/// come by here too, and the guest overwrites what was taken there. So what is owed is taken when the outermost call returns: the
+/// allocator that the host calls on the way may have grown a memory.
 pub(crate) fn at_border(mut store: Store<'_>, crossing: CallHook) -> wasmtime::Result<()> {
+    let state = store.data_mut();
     let price = match crossing {
-        CallHook::CallingHost => WASI_CALL,
-        CallHook::ReturningFromHost => take_debt(&store),
+        CallHook::CallingHost => {
+            state.away += 1;
+            WASI_CALL
+        }
+        CallHook::ReturningFromHost => {
+            state.away = state.away.saturating_sub(1);
+            if state.away == 0 { take_debt(state) } else { 0 }
+        }
         CallHook::CallingWasm | CallHook::ReturningFromWasm => 0,
     };
     if price > 0 {
@@ -176,16 +184,15 @@ pub(crate) fn at_border(mut store: Store<'_>, crossing: CallHook) -> wasmtime::R
 
 /// Takes fuel for host work from the budget that guest instructions spend too.
 pub(crate) fn charge(store: &mut Store<'_>, price: Price) -> wasmtime::Result<()> {
-    let price = price.saturating_add(take_debt(store));
+    let price = price.saturating_add(take_debt(store.data()));
     let left = store.get_fuel()?;
     store.set_fuel(left.saturating_sub(price))?;
     if left < price { Err(Trap::OutOfFuel.into()) } else { Ok(()) }
 }
 
-fn take_debt(store: &Store<'_>) -> Price {
-    let debt = &store.data().debt;
-    // One thread has the store at a time: what is there when nobody looks is there when somebody does.
-    if debt.load(Ordering::Relaxed) == 0 { 0 } else { debt.swap(0, Ordering::Relaxed) }
+fn take_debt(state: &AgentState) -> Price {
+    // One thread has the store at a time: nobody owes more in between.
+    if state.debt.load(Ordering::Relaxed) == 0 { 0 } else { state.debt.swap(0, Ordering::Relaxed) }
 }
 
 fn bytes(texts: &[&str]) -> Price {

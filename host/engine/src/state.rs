@@ -81,6 +81,8 @@ pub(crate) struct AgentState {
     /// The price of what streams moved (stdout, stderr, HTTP) and of randomness since fuel was last charged: they cannot reach
     /// the store's fuel.
     pub(crate) debt: Arc<AtomicU64>,
+    /// Calls out of the component that are under way: more than one where the host calls the guest's allocator meanwhile.
+    pub(crate) away: u32,
     /// Its place among the tenant's instances.
     _instance: Share,
 }
@@ -93,12 +95,23 @@ impl AgentState {
         table.set_max_capacity(crate::settings::RESOURCES_MAX);
         let memory = MemoryMeter::new(birth.limits.memory_bytes_max, birth.tenant_memory.clone());
         let run = Numbered::new(run);
-        Ok(Self { birth, wasi: None, http: None, table, memory, run, debt: Arc::default(), _instance: instance })
+        Ok(Self {
+            birth,
+            wasi: None,
+            http: None,
+            table,
+            memory,
+            run,
+            debt: Arc::default(),
+            away: 0,
+            _instance: instance,
+        })
     }
 
     /// The next run of a resident instance.
     pub(crate) fn begin(&mut self, run: Run) {
         self.run = Numbered::new(run);
+        self.away = 0;
         self.memory.refused = false;
     }
 
