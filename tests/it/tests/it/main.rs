@@ -11,6 +11,7 @@ mod e2e_lifecycle;
 mod e2e_limits;
 mod e2e_logs;
 mod e2e_refusals;
+mod e2e_vault;
 mod e2e_view;
 mod inproc_bus;
 mod inproc_pipe;
