@@ -6,6 +6,7 @@
 mod artefact;
 mod bare;
 mod echo;
+mod envelope;
 mod harness;
 mod house;
 mod machine;
@@ -66,6 +67,7 @@ fn measure(args: &Args) -> anyhow::Result<()> {
         Ok(())
     };
     throughput::measure(&plan, &wanted, &mut tell)?;
+    envelope::measure(&plan, &wanted, &mut tell)?;
     artefact::measure(&plan, &wanted, &mut tell)?;
     memory::measure(&plan, &wanted, &mut tell)?;
     report::closing()?;
