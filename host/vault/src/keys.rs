@@ -66,17 +66,16 @@ impl Vault {
         successor_for: Option<&Principal>,
         now: Timestamp,
     ) -> Result<KeyRecord, VaultError> {
-        let (over, mut entries): (Vec<Entry>, Vec<Entry>) =
+        let (mut over, mut entries): (Vec<Entry>, Vec<Entry>) =
             entries.into_iter().partition(|entry| is_over(&entry.record, now));
         if let Some(principal) = successor_for {
-            if entries.len() >= KEYS_MAX {
-                return Err(VaultError::TooManyKeys { len_max: KEYS_MAX });
-            }
+            over.extend(make_room(&mut entries)?);
             let made = make(self.kek.as_ref(), tenant, principal, now)?;
             changed.push(made.record.clone());
             entries.push(made);
         }
         let forgotten: Vec<KeyId> = over.iter().map(|entry| entry.record.id).collect();
+        changed.retain(|record| !forgotten.contains(&record.id));
         self.repository.save_keys(tenant, &changed, &forgotten).await?;
         self.keys.replace(tenant, entries);
         Ok(changed.pop().expect("a change saves a key"))
@@ -109,6 +108,20 @@ fn make(kek: &dyn Kek, tenant: &TenantId, principal: &Principal, now: Timestamp)
         sealed: Some(sealed),
     };
     Ok(Entry { record, mac: Some(Arc::new(MacKey::new(&key))) })
+}
+
+/// Room for one more. If there is none, the key that was revoked first is forgotten: it is refused as an unknown one too, so
+/// that a tenant with all the keys it may have can still revoke.
+fn make_room(entries: &mut Vec<Entry>) -> Result<Option<Entry>, VaultError> {
+    if entries.len() < KEYS_MAX {
+        return Ok(None);
+    }
+    let revoked = entries.iter().enumerate().filter_map(|(at, entry)| match entry.record.state {
+        KeyState::Revoked(since) => Some((since, at)),
+        _ => None,
+    });
+    let (_, first) = revoked.min().ok_or(VaultError::TooManyKeys { len_max: KEYS_MAX })?;
+    Ok(Some(entries.swap_remove(first)))
 }
 
 fn retire(entries: &mut [Entry], principal: &Principal, now: Timestamp) -> Vec<KeyRecord> {

@@ -6,6 +6,7 @@
 mod artefact;
 mod bare;
 mod echo;
+mod envelope;
 mod harness;
 mod house;
 mod machine;
@@ -67,6 +68,7 @@ fn measure(args: &Args) -> anyhow::Result<()> {
         Ok(())
     };
     throughput::measure(&plan, &wanted, &mut tell)?;
+    envelope::measure(&plan, &wanted, &mut tell)?;
     artefact::measure(&plan, &wanted, &mut tell)?;
     memory::measure(&plan, &wanted, &mut tell)?;
     report::closing()?;

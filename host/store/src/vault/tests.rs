@@ -196,6 +196,27 @@ async fn keys_are_bounded_and_forgotten_when_nothing_can_need_them() {
 }
 
 #[tokio::test]
+async fn a_tenant_with_all_the_keys_it_may_have_can_still_revoke() {
+    let dir = tempfile::tempdir().unwrap();
+    let (vault, clock) = fresh(&dir).await;
+    for _ in 0..64 {
+        rotate(&vault).await;
+    }
+    let revoke_signing = async |vault: &Vault| {
+        let key = vault.keys().signing(&acme(), &echo()).unwrap().key;
+        vault.revoke(&acme(), key).await.unwrap();
+        vault.keys().verifying(&acme(), key, &echo()).unwrap_err();
+        assert_eq!(vault.key_list(&acme()).len(), 64);
+    };
+    revoke_signing(&vault).await;
+    revoke_signing(&vault).await;
+    drop(vault);
+    let vault = again(&dir, &clock).await;
+    assert!(vault.keys().signing(&acme(), &echo()).is_some());
+    assert_eq!(vault.key_list(&acme()).len(), 64);
+}
+
+#[tokio::test]
 async fn a_secret_is_its_tenants_alone_and_outlives_a_restart() {
     let dir = tempfile::tempdir().unwrap();
     let (vault, clock) = fresh(&dir).await;

@@ -15,6 +15,7 @@ mod e2e_logs;
 mod e2e_policy;
 mod e2e_refusals;
 mod e2e_storage;
+mod e2e_vault;
 mod e2e_view;
 mod inproc_bus;
 mod inproc_pipe;
