@@ -185,6 +185,7 @@ fn equally_busy_tenants_get_equal_turns_however_many_calls_they_have() {
 }
 
 /// Jain, Chiu and Hawe, 1984: 1 when all have the same, 1/n when one has it all.
+#[expect(clippy::cast_precision_loss, reason = "an index of fairness needs no more than two digits")]
 fn jain(shares: &[u64]) -> f64 {
     let (sum, squares) = shares.iter().fold((0, 0), |(sum, squares), share| (sum + share, squares + share * share));
     (sum * sum) as f64 / (shares.len() as u64 * squares) as f64
