@@ -80,16 +80,16 @@ fn parse(now: Timestamp, call: StateCall) -> Result<StateOp, Refusal> {
 }
 
 fn parse_key(raw: String) -> Result<StateKey, Refusal> {
-    StateKey::new(raw).map_err(|bad| of_key(&bad))
+    StateKey::new(raw).map_err(of_key)
 }
 
-fn of_key(bad: &BadKey) -> Refusal {
+fn of_key(bad: BadKey) -> Refusal {
     let numbers = RefusalNumbers::of("key-bytes").past(BadKey::LEN_MAX as u64, bad.len as u64);
     if bad.len == 0 { Refusal::Invalid(numbers) } else { Refusal::TooLarge(numbers) }
 }
 
 fn parse_prefix(prefix: String) -> Result<String, Refusal> {
-    if prefix.len() <= BadKey::LEN_MAX { Ok(prefix) } else { Err(of_key(&BadKey { len: prefix.len() })) }
+    if prefix.len() <= BadKey::LEN_MAX { Ok(prefix) } else { Err(of_key(BadKey { len: prefix.len() })) }
 }
 
 fn parse_value(now: Timestamp, bytes: Vec<u8>, ttl_ms: Option<u64>) -> Result<Value, Refusal> {

@@ -213,11 +213,14 @@ impl Asks {
     }
 }
 
+/// A read that is under way.
+type Reading = Pin<Box<dyn Future<Output = Result<HttpReply, Error>> + Send>>;
+
 /// A response's body, read as the guest reads it.
 struct Incoming {
     asks: Asks,
     handle: u32,
-    reading: Option<Pin<Box<dyn Future<Output = Result<HttpReply, Error>> + Send>>>,
+    reading: Option<Reading>,
     ended: bool,
 }
 
@@ -259,7 +262,7 @@ fn wrong_kind() -> Error {
 /// A refusal in the words of `wasi:http`. What cannot be reached is one case, whatever the reason.
 fn error_of(refusal: &Refusal) -> Error {
     match refusal {
-        Refusal::NotGranted(_) => Error::HttpRequestDenied,
+        Refusal::NotGranted(_) | Refusal::Invalid(_) => Error::HttpRequestDenied,
         Refusal::Invalid(numbers) if numbers.code == "url" => Error::HttpRequestUriInvalid,
         Refusal::Invalid(numbers) if numbers.code == "method" => Error::HttpRequestMethodInvalid,
         Refusal::TooLarge(numbers) if numbers.code == "request-bytes" => Error::HttpRequestBodySize(numbers.limit),
@@ -267,7 +270,6 @@ fn error_of(refusal: &Refusal) -> Error {
         Refusal::TooLarge(_) => Error::HttpRequestHeaderSectionSize(None),
         Refusal::OverQuota(_) | Refusal::Backpressure(_) => Error::ConnectionLimitReached,
         Refusal::TimedOut(_) => Error::HttpResponseTimeout,
-        Refusal::Invalid(_) => Error::HttpRequestDenied,
         Refusal::NotFound => Error::HttpResponseIncomplete,
         Refusal::Unavailable(_) | Refusal::Other(_) => Error::DestinationUnavailable,
     }

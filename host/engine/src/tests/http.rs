@@ -74,7 +74,7 @@ impl World {
         let http = ["http://a.test", "http://b.test", "http://private.test"].map(|host| host.parse().unwrap()).into();
         let grants = Grants { http, secrets: vec!["key".parse().unwrap()], ..Grants::default() };
         let limits =
-            Limits { fuel_per_message: 100_000_000_000, deadline: Duration::from_secs(60), ..Limits::default() };
+            Limits { fuel_per_message: 100_000_000_000, deadline: Duration::from_mins(1), ..Limits::default() };
         let under_way = Budget::new(8);
         let sandbox = Sandbox::new(Pool::Fast, 4);
         let program = sandbox.program(&guest("tests/guests/target/wasm32-wasip2/release/caller.wasm")).await;

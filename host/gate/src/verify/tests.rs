@@ -10,7 +10,8 @@ use crate::keys::{MacKey, Signing, Verifying};
 use crate::samples::{self, NOW, Sender, agent, draft, message_id, topic};
 use crate::{MessageLimits, NoKeys, NotSealed, Stamped};
 
-pub(super) const LIMITS: MessageLimits = MessageLimits { payload_bytes_max: 1024, headers_max: 2, hop_max: 3 };
+pub(super) const LIMITS: MessageLimits =
+    MessageLimits { payload_bytes_max: 1024, headers_max: 2, hop_max: 3, root_messages_max: 100 };
 
 /// One key of a tenant.
 pub(super) struct Key {

@@ -34,7 +34,8 @@ pub(super) async fn keys(
                ORDER BY key LIMIT ?7";
     let query = sqlx::query_scalar(sql).bind(caller.tenant().as_str()).bind(caller.agent().as_str());
     let query = query.bind(prefix.as_bytes()).bind(past(prefix)).bind(after.unwrap_or_default().as_bytes());
-    let found: Vec<Vec<u8>> = query.bind(millis("now", now)?).bind(PAGE_LEN_MAX as i64 + 1).fetch_all(readers).await?;
+    let rows_max = i64::try_from(PAGE_LEN_MAX + 1).expect("some hundreds");
+    let found: Vec<Vec<u8>> = query.bind(millis("now", now)?).bind(rows_max).fetch_all(readers).await?;
     let more = found.len() > PAGE_LEN_MAX;
     let keys: Vec<String> =
         found.into_iter().take(PAGE_LEN_MAX).map(|key| String::from_utf8_lossy(&key).into_owned()).collect();

@@ -37,8 +37,8 @@ async fn what_an_agent_keeps_is_its_own_and_outlives_its_instances_and_a_killed_
     assert_eq!(steps(&host, "acme", "keeper", "state", state.clone()).await, kept);
     let found = steps(&host, "acme", "keeper", "files", files.clone()).await;
     let missing = json!({ "code": "not-found", "limit": null, "actual": null });
-    let stats = [json!({ "directory": false, "len": 7 }), json!({ "directory": true, "len": 0 })];
-    assert_eq!(found, json!(["1234567", "6", ["d", "g"], stats[0], stats[1], missing]));
+    let what = [json!({ "directory": false, "len": 7 }), json!({ "directory": true, "len": 0 })];
+    assert_eq!(found, json!(["1234567", "6", ["d", "g"], what[0], what[1], missing]));
     for (tenant, agent) in [("acme", "other"), ("globex", "keeper")] {
         assert_eq!(steps(&host, tenant, agent, "state", state.clone()).await, json!([null, null, [], false, false]));
         let found = steps(&host, tenant, agent, "files", files.clone()).await;
