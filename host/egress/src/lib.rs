@@ -27,7 +27,7 @@ pub use egress::{Egress, EgressParts};
 pub use error::EgressError;
 pub use headers::BadHeader;
 pub use limits::{BadEgressLimit, EgressLimits, Waits};
-pub use policy::{DenyAll, EgressPolicy, NoSecrets, SecretBinding, SecretSource};
+pub use policy::{DenyAll, EgressPolicy, NoSecrets, SecretSource};
 pub use request::{EgressRequest, Header, Response};
 pub use resolve::{Resolve, SystemResolve};
 pub use tls::{Authorities, BadAuthorities};

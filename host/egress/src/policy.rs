@@ -1,17 +1,8 @@
 //! What a tenant's operator decides, and where its secrets lie: asked here, kept elsewhere.
 
-use host_model::{HostPattern, Scheme, SecretName, TenantId};
+use host_model::{Scheme, SecretBinding, SecretName, TenantId};
 use host_vault::Vault;
 use zeroize::Zeroizing;
-
-/// Where one secret may be sent.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SecretBinding {
-    /// To which hosts.
-    pub host: HostPattern,
-    /// Under which path: `/v1` stands for itself and for all below it.
-    pub path_prefix: String,
-}
 
 /// What a tenant's agents may call, whatever their manifests grant them. Asked for each request; must not wait.
 pub trait EgressPolicy: Send + Sync {

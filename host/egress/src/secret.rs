@@ -76,10 +76,9 @@ fn find(text: &[u8], part: &[u8]) -> Option<usize> {
 
 #[cfg(test)]
 mod tests {
-    use host_model::Scheme;
+    use host_model::{Scheme, SecretBinding};
 
     use super::*;
-    use crate::SecretBinding;
 
     struct One;
 
@@ -93,7 +92,8 @@ mod tests {
         }
 
         fn secret_binding(&self, tenant: &TenantId, name: &SecretName) -> Option<SecretBinding> {
-            let binding = SecretBinding { host: "api.a.com".parse().unwrap(), path_prefix: "/v1".into() };
+            let binding =
+                SecretBinding { name: name.clone(), host: "api.a.com".parse().unwrap(), path_prefix: "/v1".into() };
             (tenant.as_str() == "acme" && name.as_str() != "unbound").then_some(binding)
         }
     }

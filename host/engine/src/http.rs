@@ -262,9 +262,9 @@ fn wrong_kind() -> Error {
 /// A refusal in the words of `wasi:http`. What cannot be reached is one case, whatever the reason.
 fn error_of(refusal: &Refusal) -> Error {
     match refusal {
-        Refusal::NotGranted(_) | Refusal::Invalid(_) => Error::HttpRequestDenied,
         Refusal::Invalid(numbers) if numbers.code == "url" => Error::HttpRequestUriInvalid,
         Refusal::Invalid(numbers) if numbers.code == "method" => Error::HttpRequestMethodInvalid,
+        Refusal::NotGranted(_) | Refusal::Invalid(_) => Error::HttpRequestDenied,
         Refusal::TooLarge(numbers) if numbers.code == "request-bytes" => Error::HttpRequestBodySize(numbers.limit),
         Refusal::TooLarge(numbers) if numbers.code == "response-bytes" => Error::HttpResponseBodySize(numbers.limit),
         Refusal::TooLarge(_) => Error::HttpRequestHeaderSectionSize(None),

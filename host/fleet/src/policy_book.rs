@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use foldhash::fast::RandomState;
-use host_egress::{EgressPolicy, SecretBinding};
-use host_model::{Policy, Scheme, SecretName, TenantId};
+use host_egress::EgressPolicy;
+use host_model::{Policy, Scheme, SecretBinding, SecretName, TenantId};
 use parking_lot::RwLock;
 
 use crate::PolicyInForce;
@@ -49,10 +49,7 @@ impl EgressPolicy for PolicyBook {
     }
 
     fn secret_binding(&self, tenant: &TenantId, name: &SecretName) -> Option<SecretBinding> {
-        let bound = |policy: &Policy| {
-            let binding = policy.secrets.iter().find(|binding| binding.name == *name)?;
-            Some(SecretBinding { host: binding.host.clone(), path_prefix: binding.path_prefix.clone() })
-        };
+        let bound = |policy: &Policy| policy.secrets.iter().find(|binding| binding.name == *name).cloned();
         self.ask(tenant, bound).flatten()
     }
 }

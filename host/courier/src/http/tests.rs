@@ -4,8 +4,8 @@ use std::io;
 use std::net::SocketAddr;
 
 use host_calls::HostCall;
-use host_egress::{Authorities, EgressLimits, EgressParts, EgressPolicy, NoSecrets, Resolve, SecretBinding};
-use host_model::{Grants, Scheme, SecretName, TenantId};
+use host_egress::{Authorities, EgressLimits, EgressParts, EgressPolicy, NoSecrets, Resolve};
+use host_model::{Grants, Scheme, SecretBinding, SecretName, TenantId};
 use host_quota::Budget;
 use tests_kit::gate::born;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};

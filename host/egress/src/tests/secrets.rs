@@ -2,13 +2,13 @@
 
 use super::server::{Server, ok};
 use super::world::{Ask, CANARY, Policy, Setup, World, kind, url};
-use crate::SecretBinding;
+use host_model::SecretBinding;
 
 #[tokio::test]
 async fn a_secret_reaches_its_own_host_and_path_and_no_sink() {
     let (home, sink) = (Server::start(|_| ok("")).await, Server::start(|_| ok("")).await);
     let host = format!("http://a.test:{}", home.address.port()).parse().unwrap();
-    let binding = SecretBinding { host, path_prefix: "/v1".into() };
+    let binding = SecretBinding { name: "key".parse().unwrap(), host, path_prefix: "/v1".into() };
     let mut policy = Policy { private: vec!["a.test".into(), "b.test".into()], ..Policy::default() };
     policy.bindings.extend([("key".to_owned(), binding.clone()), ("other".to_owned(), binding)]);
     let world = World::with(Setup { policy, ..Setup::default() });

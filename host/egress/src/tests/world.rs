@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
-use host_model::{Grants, Scheme, SecretName, TenantId};
+use host_model::{Grants, Scheme, SecretBinding, SecretName, TenantId};
 use host_quota::Budget;
 use parking_lot::Mutex;
 use zeroize::Zeroizing;
@@ -15,7 +15,7 @@ use zeroize::Zeroizing;
 use super::server::Server;
 use crate::{
     Authorities, Egress, EgressError, EgressLimits, EgressParts, EgressPolicy, EgressRequest, Header, Resolve,
-    Response, SecretBinding, SecretSource, Waits,
+    Response, SecretSource, Waits,
 };
 
 /// Names and what they stand for, one answer after the other; the last one stays.

@@ -3,8 +3,8 @@
 use std::io;
 use std::net::SocketAddr;
 
-use host_egress::{Authorities, EgressLimits, EgressParts, EgressPolicy, Resolve, SecretBinding, SecretSource};
-use host_model::{Outcome, Scheme, SecretName, TenantId, TrapCause};
+use host_egress::{Authorities, EgressLimits, EgressParts, EgressPolicy, Resolve, SecretSource};
+use host_model::{Outcome, Scheme, SecretBinding, SecretName, TenantId, TrapCause};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
@@ -27,8 +27,8 @@ impl EgressPolicy for Policy {
         host != "private.test"
     }
 
-    fn secret_binding(&self, _: &TenantId, _: &SecretName) -> Option<SecretBinding> {
-        Some(SecretBinding { host: "http://a.test".parse().unwrap(), path_prefix: "/".into() })
+    fn secret_binding(&self, _: &TenantId, name: &SecretName) -> Option<SecretBinding> {
+        Some(SecretBinding { name: name.clone(), host: "http://a.test".parse().unwrap(), path_prefix: "/".into() })
     }
 }
 
