@@ -311,6 +311,7 @@ impl Fleet {
             let spec = self.spec(&tenant, 1, deploy, manifest);
             return self.first_deploy(&tenant, spec, checked).await;
         };
+        agent.hold.takes_work()?;
         let widened = self.widening(&agent, &deploy.digest, &manifest).await?;
         let revision = agent.spec().deployment.revision + 1;
         let spec = self.spec(&tenant, revision, deploy.clone(), manifest);

@@ -1,3 +1,5 @@
+//! What a policy may say, and how what is off is told.
+
 use super::*;
 
 fn check(text: &str, problem: Option<&str>) {

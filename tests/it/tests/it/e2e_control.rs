@@ -131,7 +131,7 @@ async fn a_crash_loop_ends_in_quarantine_and_failures_with_a_success_between_do_
     trap(9).await;
     host.api.ask("acme", "zoo", "mirror", &Value::Null).await.ok();
     trap(9).await;
-    assert_eq!(host.api.agent("acme", "zoo").await["state"], "ready");
+    assert_eq!(host.api.agent("acme", "zoo").await["state"], "backing-off", "slowed, and in service");
     trap(1).await;
     let agent = eventually("it is quarantined", async || {
         let agent = host.api.agent("acme", "zoo").await;
