@@ -15,6 +15,6 @@ pub use call::{Answer, BatchItem, CallId, Context, HostCall, HostCalls, HostRepl
 pub use http::{HttpCall, HttpHeader, HttpOpen, HttpReply, HttpWaits, REQUEST_BYTES_MAX, is_forbidden_header};
 pub use price::{CALL_BASE, Price, ROUTED_BASE, WASI_CALL, price_of_call, price_of_reply};
 pub use refusal::{Refusal, RefusalNumbers};
-pub use state::{PAGE_LEN_MAX, STATE_BASE, STATE_TTL_MS_MAX, STATE_VALUE_LEN_MAX, StateCall, StateReply};
+pub use state::{ENTRY_PRICE, PAGE_LEN_MAX, STATE_BASE, STATE_TTL_MS_MAX, STATE_VALUE_LEN_MAX, StateCall, StateReply};
 pub use storage::{FILE_CHUNK_LEN_MAX, FileEntry, FileStat, STORAGE_BASE, StorageCall, StorageReply};
 pub use text::inert;

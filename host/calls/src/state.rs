@@ -13,7 +13,7 @@ pub const STATE_TTL_MS_MAX: u64 = 100 * 365 * 24 * 3_600 * 1_000;
 /// The most entries of one page of keys or of a directory.
 pub const PAGE_LEN_MAX: usize = 256;
 /// What an entry of a page costs beside its bytes.
-pub(crate) const ENTRY_PRICE: Price = 64;
+pub const ENTRY_PRICE: Price = 64;
 
 /// A call of `bailiwick:state/store`. Keys are as the guest wrote them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use host_component::{
-    Against, CapabilityReport, Component, Inspection, Interface, Manifest, PolicyDocument, Prices, Verdict, Version,
+    Against, CapabilityReport, Component, Inspection, Interface, Manifest, PolicyDocument, Verdict, Version,
 };
 
 use crate::error::CliError;
@@ -43,7 +43,7 @@ pub(crate) fn run(args: &InspectArgs) -> Result<(), CliError> {
     let old_manifest = args.diff_manifest.as_deref().map(read_manifest).transpose()?.map(|(manifest, _)| manifest);
     let old = old.as_ref().map(|component| Version { component, manifest: old_manifest.as_ref() });
     let against = Against { manifest: manifest.as_ref(), policy: policy.as_ref(), old };
-    let inspection = Inspection::of(&component, against, Prices::default());
+    let inspection = Inspection::of(&component, against);
     args.output.document(&inspection, report)?;
     if let Verdict::Refused { reasons } = &inspection.verdict {
         return Err(refused(&args.component, reasons));
@@ -103,6 +103,7 @@ fn report(inspection: &Inspection) -> String {
         inspection.base.iter().map(|name| format!("  {name}")),
     );
     section(&mut lines, "unknown (never offered)", inspection.unknown.iter().flat_map(interface));
+    section(&mut lines, "prices, in fuel", prices(inspection));
     section(&mut lines, "grants", grants(inspection));
     section(&mut lines, "limits", limits(inspection));
     section(
@@ -130,10 +131,7 @@ fn capability(report: &CapabilityReport) -> Vec<String> {
         Some(false) => ", NOT GRANTED",
         None => "",
     };
-    // Risk has no Display; its JSON word is the word.
-    let risk =
-        serde_json::to_value(report.risk).ok().and_then(|risk| risk.as_str().map(str::to_owned)).unwrap_or_default();
-    let mut lines = vec![format!("  {}, {risk} risk{granted}: {}", report.name, report.why)];
+    let mut lines = vec![format!("  {}, {} risk{granted}: {}", report.name, report.risk, report.why)];
     lines.extend(report.interfaces.iter().flat_map(interface).map(|line| format!("  {line}")));
     lines
 }
@@ -142,6 +140,18 @@ fn interface(interface: &Interface) -> Vec<String> {
     let mut lines = vec![format!("  {}", interface.name)];
     lines.extend(interface.functions.iter().map(|function| format!("    {}", function.wit)));
     lines
+}
+
+fn prices(inspection: &Inspection) -> Vec<String> {
+    let prices = &inspection.prices;
+    vec![
+        format!("  a call of the base: {}, of log, settings, identity: {}", prices.wasi_call, prices.call_base),
+        format!(
+            "  of messaging, discovery, http: {}, of state: {}, of storage: {}",
+            prices.routed_base, prices.state_base, prices.storage_base
+        ),
+        format!("  a byte that crosses: {}, an entry of a list: {}", prices.byte, prices.entry),
+    ]
 }
 
 fn grants(inspection: &Inspection) -> Vec<String> {
@@ -163,13 +173,9 @@ fn grants(inspection: &Inspection) -> Vec<String> {
 
 fn limits(inspection: &Inspection) -> Vec<String> {
     let Some(limits) = &inspection.limits else { return Vec::new() };
-    let prices = &inspection.prices;
     vec![
         format!("  memory: {} bytes an instance", limits.memory_bytes),
-        format!(
-            "  fuel: {} a message (WASI calls from {}, host calls from {}, routed ones from {})",
-            limits.fuel_per_message, prices.wasi_call, prices.call_base, prices.routed_base
-        ),
+        format!("  fuel: {} a message", limits.fuel_per_message),
         format!("  deadline: {} ms a message", limits.deadline_ms),
         format!("  concurrency: {}, mailbox: {}", limits.concurrency, limits.mailbox),
     ]

@@ -102,22 +102,37 @@ pub struct LimitsReport {
     pub mailbox: u32,
 }
 
-/// What host calls cost at least, in fuel. `host-calls` has the numbers; whoever sees both rooms hands them over.
+/// What host calls cost, in fuel: the price table of `host-calls`, as `wit/` promises it to authors.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Prices {
-    /// A call of the base that language runtimes import.
+    /// A call of the base that language runtimes import. It is part of the other prices.
     pub wasi_call: u64,
     /// A call that ends in the host's memory: log, settings, identity.
     pub call_base: u64,
-    /// A call that goes through the gate or the registry.
+    /// A call that goes through the gate or the registry, or to another host.
     pub routed_base: u64,
+    /// A call of `state` or `wasi:keyvalue`.
+    pub state_base: u64,
+    /// A call of `storage`.
+    pub storage_base: u64,
+    /// An entry of a list that is given.
+    pub entry: u64,
+    /// A byte that crosses the border, in either direction.
+    pub byte: u64,
 }
 
 impl Default for Prices {
-    /// The prices that `wit/agent-0.1/types.wit` promises to authors.
     fn default() -> Self {
-        Self { wasi_call: 200, call_base: 1_000, routed_base: 4_000 }
+        Self {
+            wasi_call: host_calls::WASI_CALL,
+            call_base: host_calls::CALL_BASE,
+            routed_base: host_calls::ROUTED_BASE,
+            state_base: host_calls::STATE_BASE,
+            storage_base: host_calls::STORAGE_BASE,
+            entry: host_calls::ENTRY_PRICE,
+            byte: 1,
+        }
     }
 }
 
@@ -136,7 +151,7 @@ pub enum Verdict {
 
 impl Inspection {
     /// The report on a component.
-    pub fn of(component: &Component, against: Against<'_>, prices: Prices) -> Self {
+    pub fn of(component: &Component, against: Against<'_>) -> Self {
         let Against { manifest, policy, old } = against;
         let of_kind = |kind| component.imports.iter().filter(move |import| Kind::of_import(&import.name) == kind);
         Self {
@@ -149,7 +164,7 @@ impl Inspection {
             exports: component.exports.clone(),
             grants: manifest.map(|manifest| GrantsReport::of(&manifest.grants)),
             limits: manifest.map(|manifest| LimitsReport::of(&manifest.limits)),
-            prices,
+            prices: Prices::default(),
             warnings: manifest
                 .map(|manifest| sentences(&review::warnings(component, &manifest.grants)))
                 .unwrap_or_default(),
@@ -237,7 +252,7 @@ mod tests {
     #[test]
     fn a_report_lists_the_base_apart_from_capabilities() {
         let component = component(&[IMPORTS, INBOX]);
-        let report = json(&Inspection::of(&component, Against::default(), Prices::default()));
+        let report = json(&Inspection::of(&component, Against::default()));
         assert_eq!(report["base"], serde_json::json!(["wasi:cli/environment@0.2.0", "wasi:io/error@0.2.6"]));
         assert_eq!(report["free"][0]["name"], "bailiwick:agent/identity@0.1.0");
         let publish = serde_json::json!({ "name": "publish", "wit": "publish: func(topic: string) -> result<string>" });
@@ -252,7 +267,10 @@ mod tests {
         assert_eq!(report["exports"][0]["functions"][0]["wit"], "handle: func()");
         assert_eq!(report["digest"], component.digest.to_string());
         assert_eq!(report["sizeBytes"], component.size_bytes);
-        assert_eq!(report["prices"], serde_json::json!({ "wasiCall": 200, "callBase": 1000, "routedBase": 4000 }));
+        assert_eq!(
+            report["prices"],
+            serde_json::json!({ "wasiCall": 200, "callBase": 1000, "routedBase": 4000, "stateBase": 4000, "storageBase": 10000, "entry": 64, "byte": 1 })
+        );
         assert_eq!((&report["grants"], &report["limits"]), (&serde_json::Value::Null, &serde_json::Value::Null));
         assert_eq!(report["verdict"], serde_json::json!({ "status": "ok" }));
     }
@@ -263,7 +281,7 @@ mod tests {
         let granted = |grants: &str| {
             let manifest = manifest(grants);
             let against = Against { manifest: Some(&manifest), ..Against::default() };
-            json(&Inspection::of(&component, against, Prices::default()))
+            json(&Inspection::of(&component, against))
         };
         let report = granted("[grants]\nsend = '*'\npublish = ['a.>']\n[limits]\ndeadline = '5s'\n");
         assert_eq!(report["capabilities"][0]["granted"], true);
@@ -285,7 +303,7 @@ mod tests {
     #[test]
     fn what_no_manifest_could_mend_is_refused_without_one() {
         let component = component(&[r#"(import "wasi:sockets/tcp@0.2.0" (instance))"#]);
-        let report = json(&Inspection::of(&component, Against::default(), Prices::default()));
+        let report = json(&Inspection::of(&component, Against::default()));
         assert_eq!(report["unknown"][0]["name"], "wasi:sockets/tcp@0.2.0");
         assert_eq!(report["verdict"]["reasons"].as_array().unwrap().len(), 2, "{report:#}");
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use host_calls::{Answer, HostCall, Refusal};
 use host_gate::Refused;
 use host_ledger::{Decision, Denial, Ledger};
-use host_model::Caller;
+use host_model::{Caller, TrapCause};
 
 /// The code of what crosses from one tenant into another.
 const FOREIGN: &str = "foreign-tenant";
@@ -43,9 +43,14 @@ pub(crate) fn refused(ledger: &Ledger, caller: &Caller, action: &'static str, re
     ledger.denied(&Denial { decision, limit, actual, ..denial(caller, action, refusal.code()) });
 }
 
+/// The handling of a message was cut off by a limit, a trap, or the host.
+pub(crate) fn cut_off(ledger: &Ledger, caller: &Caller, cause: TrapCause) {
+    ledger.denied(&Denial { decision: Decision::Failed, ..denial(caller, "message.handle", cause.as_str()) });
+}
+
 /// A principal named a topic of another tenant. It is told nothing of that.
 pub(crate) fn named_another_tenant(ledger: &Ledger, caller: &Caller) {
-    tracing::warn!(tenant = %caller.tenant(), agent = %caller.agent(), "named a topic of another tenant");
+    tracing::debug!(tenant = %caller.tenant(), agent = %caller.agent(), "named a topic of another tenant");
     ledger.denied(&denial(caller, "cross-tenant.publish", FOREIGN));
 }
 

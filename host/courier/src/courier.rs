@@ -16,7 +16,7 @@ use host_model::{Caller, Clock, Ids, Incarnation, TenantId, Timestamp, TopicPatt
 use host_registry::Registry;
 use parking_lot::RwLock;
 
-use crate::audit::{action_of, audited, not_accepted};
+use crate::audit::{action_of, audited, not_accepted, refused};
 use crate::door::take;
 use crate::http::Streams;
 use crate::party::count;
@@ -133,6 +133,7 @@ impl HostCalls for Courier {
             return Answer::Now(Err(Refusal::Unavailable(RefusalNumbers::of("stopped"))));
         };
         if let Err(refusal) = party.switch.check() {
+            refused(&self.parts().ledger, caller, action_of(&call).unwrap_or("message.send"), &refusal);
             return Answer::Now(Err(refusal));
         }
         let action = action_of(&call);

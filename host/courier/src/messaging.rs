@@ -7,7 +7,7 @@ use host_calls::{Answer, BatchItem, Context, HostCall, HostReply, Refusal, Refus
 use host_gate::{Accepted, Denied, Outgoing, Stamp};
 use host_model::{AgentId, BadTopic, Cause, Draft, Outcome, Producer, Receipt, ReplyToken, Target, Timestamp, Topic};
 
-use crate::audit::{named_another_tenant, refused};
+use crate::audit::{cut_off, named_another_tenant, refused};
 use crate::party::count;
 use crate::refusal::{of_bus, of_denied, of_topic};
 use crate::{Courier, CourierParts, Party};
@@ -119,6 +119,9 @@ impl Courier {
     pub fn settle(&self, party: &Party, accepted: &Accepted, outcome: Outcome) {
         let handled = matches!(outcome, Outcome::Done(_));
         count(if handled { &party.counters.handled } else { &party.counters.failed });
+        if let Outcome::Trapped { cause, .. } = &outcome {
+            cut_off(&self.parts().ledger, &party.caller, *cause);
+        }
         let Some(token) = accepted.reply_to() else { return };
         match outcome {
             Outcome::Done(Some(draft)) => self.reply(party, accepted, draft, token),
@@ -143,8 +146,7 @@ impl Courier {
         }
         let stamp = self.stamp(party, Some(request.envelope().as_cause()));
         if let Err(refusal) = self.spend(party, &stamp) {
-            count(&party.counters.refused);
-            tracing::debug!(tenant = %party.caller.tenant(), agent = %party.caller.agent(), %refusal, "an answer was not sent");
+            self.refuse(party, "message.reply", &refusal);
             return self.replies().give_up(token, "receiver-over-quota");
         }
         match self.parts().gate.admit_reply(&party.caller, request, draft, stamp) {

@@ -6,6 +6,7 @@ use host_calls::{LogLine, Refusal, RefusalNumbers};
 use host_gate::Stamp;
 use host_quota::{OverRate, RootSpent};
 
+use crate::audit::refused;
 use crate::{Courier, Party};
 
 impl Courier {
@@ -26,7 +27,10 @@ impl Courier {
         let (bytes, now) = (line.message.len() + fields, self.parts().clock.now());
         match party.rates.log_bytes_per_second.take(now.as_millis(), bytes as u64) {
             Ok(()) => self.parts().logs.write(&party.caller, line),
-            Err(_) => self.parts().logs.leave_out(&party.caller),
+            Err(over) => {
+                refused(&self.parts().ledger, &party.caller, "log.write", &of_rate("log-per-second", over));
+                self.parts().logs.leave_out(&party.caller);
+            }
         }
     }
 }

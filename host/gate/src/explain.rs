@@ -47,14 +47,22 @@ pub fn explain(agent: &AgentId, manifest: &Grants, policy: &Policy, ask: &Ask) -
     Explanation {
         asked: entry(manifest, ask),
         allowed: rules.find_map(|rule| entry(&rule.allows, ask).map(|entry| (rule.name.clone(), entry))),
-        forbidden: forbidden(agent, ask),
+        forbidden: forbidden(agent, policy, ask),
     }
 }
 
-fn forbidden(agent: &AgentId, ask: &Ask) -> Option<&'static str> {
-    let Ask::Publish(topic) = ask else { return None };
-    let owner = topic.owner()?;
-    (owner != agent.as_str()).then_some("topics under agents.{agent} belong to that agent")
+fn forbidden(agent: &AgentId, policy: &Policy, ask: &Ask) -> Option<&'static str> {
+    match ask {
+        Ask::Publish(topic) => {
+            let foreign = topic.owner().is_some_and(|owner| owner != agent.as_str());
+            foreign.then_some("topics under agents.{agent} belong to that agent")
+        }
+        Ask::Secret(name) => {
+            let bound = policy.secrets.iter().any(|binding| binding.name == *name);
+            (!bound).then_some("no [[secrets]] of the policy says to which host it may go")
+        }
+        _ => None,
+    }
 }
 
 /// The entry of some grants that covers what is asked, as a manifest writes it.
@@ -106,6 +114,20 @@ mod tests {
         let any = Grants { send: SendGrant::Any, ..Grants::default() };
         check(any, Ask::Send("kb".parse().unwrap()), Some("send 'kb'"), Some("send '*'"));
         check(Grants::default(), Ask::Http("a.com".parse().unwrap()), None, None);
+    }
+
+    #[test]
+    fn a_secret_that_may_go_nowhere_may_not_be_used() {
+        let allows = Grants { secrets: vec!["key".parse().unwrap()], ..Grants::default() };
+        let explained = |policy: &Policy| {
+            let ask = Ask::Secret("key".parse().unwrap());
+            explain(&"echo".parse().unwrap(), &allows, policy, &ask).is_allowed()
+        };
+        let mut policy = policy(allows.clone());
+        assert!(!explained(&policy));
+        let (name, host) = ("key".parse().unwrap(), "a.com".parse().unwrap());
+        policy.secrets.push(host_model::SecretBinding { name, host, path_prefix: "/".into() });
+        assert!(explained(&policy));
     }
 
     /// Over every pair of small grants and every target, so that what is explained is what happens.

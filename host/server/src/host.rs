@@ -83,6 +83,9 @@ pub(crate) async fn run(args: HostArgs) -> anyhow::Result<()> {
     end(ledger).await;
     stores.state.close().await;
     sqlite.close().await;
+    if level.dropped() > 0 {
+        tracing::warn!(lines = level.dropped(), "log lines were dropped: standard error was not read fast enough");
+    }
     tracing::info!("stopped");
     served.context("the API ended")
 }

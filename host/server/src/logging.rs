@@ -1,21 +1,37 @@
-//! The host's log: structured, to standard error.
+//! The host's log: structured, to standard error, written by a thread of its own.
+//!
+//! Guests cause lines, and shards write them: whoever reads standard error too slowly must not stop a tenant. Lines that find no
+//! room are dropped and counted.
 
 use std::io::IsTerminal as _;
 
 use anyhow::Context as _;
+use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, Layer as _, Registry, fmt, reload};
 
 use crate::config::{Log, LogFormat};
 
-/// Changes what is logged while the host runs.
-pub(crate) struct Level(reload::Handle<EnvFilter, Registry>);
+/// Lines that wait to be written.
+const LINES_WAITING_MAX: usize = 16_384;
+
+/// Changes what is logged while the host runs. Dropped at the end, it writes what still waits.
+pub(crate) struct Level {
+    filter: reload::Handle<EnvFilter, Registry>,
+    dropped: ErrorCounter,
+    _writer: WorkerGuard,
+}
 
 impl Level {
     /// Logs what `level` says from now on. It was checked when it was read.
     pub(crate) fn set(&self, level: &str) -> anyhow::Result<()> {
-        self.0.reload(level.parse::<EnvFilter>()?).context("cannot change the log's level")
+        self.filter.reload(level.parse::<EnvFilter>()?).context("cannot change the log's level")
+    }
+
+    /// Lines that were dropped because standard error was not read fast enough.
+    pub(crate) fn dropped(&self) -> usize {
+        self.dropped.dropped_lines()
     }
 }
 
@@ -23,10 +39,13 @@ impl Level {
 pub(crate) fn start(log: &Log) -> anyhow::Result<Level> {
     let (filter, handle) = reload::Layer::new(log.level.parse::<EnvFilter>().context("log.level")?);
     let for_people = std::io::stderr().is_terminal();
+    let (lines_out, writer) =
+        NonBlockingBuilder::default().lossy(true).buffered_lines_limit(LINES_WAITING_MAX).finish(std::io::stderr());
+    let dropped = lines_out.error_counter();
     let lines = match log.format {
-        LogFormat::Pretty => fmt::layer().with_ansi(for_people).with_writer(std::io::stderr).boxed(),
-        LogFormat::Json => fmt::layer().json().flatten_event(true).with_writer(std::io::stderr).boxed(),
+        LogFormat::Pretty => fmt::layer().with_ansi(for_people).with_writer(lines_out).boxed(),
+        LogFormat::Json => fmt::layer().json().flatten_event(true).with_writer(lines_out).boxed(),
     };
     tracing_subscriber::registry().with(filter).with(lines).try_init().context("cannot start the log")?;
-    Ok(Level(handle))
+    Ok(Level { filter: handle, dropped, _writer: writer })
 }

@@ -7,6 +7,7 @@
 
 mod e2e_audit;
 mod e2e_control;
+mod e2e_egress;
 mod e2e_host;
 mod e2e_isolation;
 mod e2e_lifecycle;
