@@ -7,7 +7,7 @@ use clap::{Args, Parser, Subcommand};
 
 /// A host for tenants' agents: WebAssembly components that see only what they were granted.
 #[derive(Debug, Parser)]
-#[command(name = "bailiwick", version, about, propagate_version = true)]
+#[command(name = "bailiwick", version, about)]
 pub(crate) struct Program {
     #[command(subcommand)]
     pub(crate) verb: Verb,
@@ -42,4 +42,17 @@ pub(crate) struct HostArgs {
     /// Print every setting with its value and what it means, and end
     #[arg(long)]
     pub(crate) print_config: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    /// clap checks a verb's arguments against each other only when that verb is asked for, so all are asked for here.
+    #[test]
+    fn no_verb_has_arguments_that_clash() {
+        Program::command().debug_assert();
+    }
 }
