@@ -1,6 +1,7 @@
 //! Who sees what, what counts, what expires, and what is one step.
 
 use std::collections::BTreeMap;
+use std::task::{Context, Waker};
 
 use host_model::StateKey;
 use proptest::prelude::*;
@@ -247,6 +248,58 @@ async fn a_deleted_agent_leaves_no_key_and_frees_what_it_held() {
     }
     assert_eq!(get(&stores, &keeper(), NOW, "a").await, None);
     assert_eq!(get(&stores, &born("acme", "other"), NOW, "a").await.as_deref(), Some("1234"));
+}
+
+/// Begins a call as far as it gets without waiting.
+fn begun(mut pending: Pending<StateReply>) -> Pending<StateReply> {
+    assert!(pending.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+    pending
+}
+
+#[tokio::test]
+async fn a_write_that_waits_for_its_turn_ends_with_who_waits_for_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let stores = Stores::open(&dir, Quota::default()).await;
+    let inner = &stores.state.0;
+    let tenant = inner.tenant(&"acme".parse().unwrap()).unwrap();
+    let turns = tenant.turns.acquire_many(TURNS_MAX).await.unwrap();
+    let write = |number: u32| {
+        let op = StateOp::Write(key(&number.to_string()), StateWrite::Set(value("late")));
+        begun(stores.state.call(&keeper(), NOW, op))
+    };
+    let writing: Vec<_> = (0..100).map(write).collect();
+    assert_eq!(inner.writes.len(), 0, "nothing works for who waits");
+    drop((writing, turns));
+    assert_eq!((inner.writes.len(), kept(&stores).await), (0, (0, 0)));
+    set(&stores, &keeper(), "a", "").await.unwrap();
+}
+
+#[tokio::test]
+async fn a_deletion_waits_for_writes_under_way_and_no_later_write_undoes_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let stores = Stores::open(&dir, Quota::default()).await;
+    set(&stores, &keeper(), "a", "1").await.unwrap();
+    let tenant = stores.state.0.tenant(&"acme".parse().unwrap()).unwrap();
+    let under_way = tenant.turns.acquire_many(1).await.unwrap();
+    let late = |stores: &Stores| {
+        let op = StateOp::Write(key("late"), StateWrite::Set(value("late")));
+        stores.state.call(&keeper(), NOW, op)
+    };
+    let unpolled = late(&stores);
+    let state = stores.state.clone();
+    let deleting = async move { state.delete_agent(&"acme".parse().unwrap(), &"keeper".parse().unwrap()).await };
+    let mut deleting = Box::pin(deleting);
+    assert!(deleting.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending(), "one has its turn");
+    let behind = begun(unpolled);
+
+    drop(under_way);
+    deleting.await.unwrap();
+
+    assert_eq!(told(behind.await).0, "not-open");
+    assert_eq!((used(&stores), kept(&stores).await), ((0, 0), (0, 0)));
+    // A deployment that failed took its data away; its id may be deployed again.
+    set(&stores, &keeper(), "a", "1").await.unwrap();
+    assert_eq!(used(&stores), (1, 2));
 }
 
 #[tokio::test]

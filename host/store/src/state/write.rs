@@ -35,6 +35,7 @@ struct Written {
     came: Size,
 }
 
+/// For who has the tenant's turn.
 pub(super) async fn apply(
     inner: &Inner,
     tenant: &Tenant,
@@ -43,7 +44,6 @@ pub(super) async fn apply(
     key: &StateKey,
     write: StateWrite,
 ) -> Result<StateReply, Refusal> {
-    let _turn = tenant.turns.acquire().await.expect("never closed");
     inner.reserve.check((key.as_str().len() + STATE_VALUE_LEN_MAX) as u64)?;
     let mut sweep = SWEPT_BY_A_WRITE;
     loop {
