@@ -55,6 +55,11 @@ async fn keys(stores: &Stores, caller: &Arc<Caller>, prefix: &str) -> Vec<String
     }
 }
 
+/// Adds whatever comes of it.
+fn add(delta: i64) -> StateWrite {
+    StateWrite::Increment { delta, sum_min: i64::MIN }
+}
+
 /// Keys and bytes in use by `acme`.
 fn used(stores: &Stores) -> (u64, u64) {
     (stores.acme.state_keys.used(), stores.acme.state_bytes.used())
@@ -110,7 +115,7 @@ async fn a_key_is_there_until_its_time_and_gone_from_that_millisecond_on() {
     assert_eq!(get(&stores, &keeper(), later(999), "a").await.as_deref(), Some("short"));
     assert_eq!(get(&stores, &keeper(), later(1_000), "a").await, None);
     assert_eq!(used(&stores), (1, 6), "it counts until it is swept");
-    let sum = write(&stores, &keeper(), later(1_000), "a", StateWrite::Increment(5)).await;
+    let sum = write(&stores, &keeper(), later(1_000), "a", add(5)).await;
     assert_eq!(sum, Ok(StateReply::Number(5)), "an expired value is no number to add to");
     assert_eq!((used(&stores), kept(&stores).await), ((1, 2), (1, 2)));
 }
@@ -182,7 +187,7 @@ async fn increments_and_swaps_at_once_are_each_one_step() {
     for _ in 0..100 {
         let stores = stores.clone();
         writing.spawn(async move {
-            write(&stores, &keeper(), NOW, "sum", StateWrite::Increment(3)).await.unwrap();
+            write(&stores, &keeper(), NOW, "sum", add(3)).await.unwrap();
             let swap = StateWrite::CompareAndSet(Some(b"old".to_vec()), value("new"));
             write(&stores, &keeper(), NOW, "swap", swap).await.unwrap() == StateReply::Done(true)
         });
@@ -197,7 +202,7 @@ async fn only_numbers_are_added_and_only_what_is_expected_is_swapped() {
     let stores = Stores::open(&dir, Quota::default()).await;
     let check = async |text: &str, delta: i64, expected: Result<i64, &str>| {
         set(&stores, &keeper(), "n", text).await.unwrap();
-        let sum = write(&stores, &keeper(), NOW, "n", StateWrite::Increment(delta)).await;
+        let sum = write(&stores, &keeper(), NOW, "n", add(delta)).await;
         match expected {
             Ok(expected) => assert_eq!(sum, Ok(StateReply::Number(expected))),
             Err(code) => assert_eq!(told(sum).0, code),
@@ -218,6 +223,24 @@ async fn only_numbers_are_added_and_only_what_is_expected_is_swapped() {
     swap(None, false).await;
     swap(Some("w"), false).await;
     swap(Some("v"), true).await;
+}
+
+#[tokio::test]
+async fn a_sum_below_its_least_is_refused_without_effect() {
+    let dir = tempfile::tempdir().unwrap();
+    let stores = Stores::open(&dir, Quota::default()).await;
+    let check = async |delta: i64, expected: Result<i64, &str>, left: &str| {
+        set(&stores, &keeper(), "n", "-5").await.unwrap();
+        let sum = write(&stores, &keeper(), NOW, "n", StateWrite::Increment { delta, sum_min: 0 }).await;
+        match expected {
+            Ok(expected) => assert_eq!(sum, Ok(StateReply::Number(expected))),
+            Err(code) => assert_eq!(told(sum).0, code),
+        }
+        assert_eq!(get(&stores, &keeper(), NOW, "n").await.as_deref(), Some(left));
+    };
+    check(4, Err("number-overflow"), "-5").await;
+    check(5, Ok(0), "0").await;
+    check(6, Ok(1), "1").await;
 }
 
 #[tokio::test]
