@@ -115,6 +115,14 @@ impl AgentState {
         Ok(())
     }
 
+    /// Ends what [`open_tenant`](Self::open_tenant) began, after the writes under way.
+    pub(crate) async fn close_tenant(&self, tenant: &TenantId) {
+        let closed = self.0.tenants.write().remove(tenant);
+        if let Some(closed) = closed {
+            let _turns = closed.turns.acquire_many(TURNS_MAX).await.expect("never closed");
+        }
+    }
+
     /// Waits for writes under way, and folds the log into the database.
     pub async fn close(&self) {
         self.0.writes.close();
