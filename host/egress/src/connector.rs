@@ -103,6 +103,10 @@ impl Inner {
 
     /// What a name stands for. The lookup goes on when the request gives up, since no thread can be called back from it, and keeps
     /// the tenant's place until it ends.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "it keeps nothing that a drain would wait for, and holds a bounded place"
+    )]
     async fn looked_up(&self, host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
         let place = self.lookups.clone().acquire_owned().await.map_err(io::Error::other)?;
         let (resolve, host) = (self.resolve.clone(), host.to_owned());
