@@ -50,6 +50,8 @@ pub enum StateCall {
         key: String,
         /// How much.
         delta: i64,
+        /// The least that may come of it; less is refused without effect.
+        sum_min: i64,
     },
     /// Sets a value if the key has another.
     CompareAndSet {

@@ -11,8 +11,10 @@ use foldhash::fast::RandomState;
 use host_calls::{
     Answer, Context, HostReply, HttpCall, HttpHeader, HttpOpen, HttpReply, HttpWaits, Refusal, RefusalNumbers,
 };
-use host_egress::{Egress, EgressError, EgressRequest, Header, Response, ResponseBody, Waits};
-use host_model::Incarnation;
+use host_egress::{
+    BadUrl, Egress, EgressError, EgressRequest, Header, Response, ResponseBody, Url, Waits, secrets_named,
+};
+use host_model::{Grants, HostPattern, Incarnation};
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
@@ -28,29 +30,27 @@ const READ_LEN_MAX: usize = 64 << 10;
 impl Courier {
     /// Said a second time: an agent without the grant is not even linked, but a pipe's far end does not rely on that.
     pub(crate) fn http(&self, party: &Arc<Party>, call: HttpCall, context: &Context) -> Answer {
-        if party.grants().http.is_empty() {
-            return refuse(party, Refusal::NotGranted(RefusalNumbers::of("http-not-granted")));
-        }
         let who = party.caller.incarnation();
         match call {
-            HttpCall::Open(open) => match self.streams().begin(who) {
-                Some(held) => Answer::Later(Box::pin(opened(
-                    self.parts().egress.clone(),
-                    party.clone(),
-                    *open,
-                    held,
-                    context.remaining,
-                ))),
-                None => refuse(party, too_many_open()),
-            },
-            HttpCall::Read { handle, max } => match self.streams().take(who, handle) {
-                Some((held, body)) => Answer::Later(Box::pin(read(party.clone(), held, body, max as usize))),
-                None => refuse(party, Refusal::NotFound),
-            },
+            // Who may open nothing more may still let go of what is open.
             HttpCall::Close { handle } => {
                 self.streams().close(who, handle);
                 Answer::Now(Ok(HostReply::Http(HttpReply::Closed)))
             }
+            _ if party.grants().http.is_empty() => refuse(party, not_granted()),
+            HttpCall::Open(open) => match self.streams().begin(who) {
+                Some(held) => {
+                    let egress = self.parts().egress.clone();
+                    Answer::Later(Box::pin(opened(egress, party.clone(), *open, held, context.remaining)))
+                }
+                None => refuse(party, too_many_open()),
+            },
+            HttpCall::Read { handle, max } => match self.streams().take(who, handle) {
+                // Its tenant's policy allowed the host when it was opened, and does so no longer: the response ends here.
+                Some((_, response)) if !may_call(&party.grants(), &response.host) => refuse(party, not_granted()),
+                Some((held, response)) => Answer::Later(Box::pin(read(party.clone(), held, response, max as usize))),
+                None => refuse(party, Refusal::NotFound),
+            },
         }
     }
 }
@@ -58,6 +58,10 @@ impl Courier {
 fn refuse(party: &Party, refusal: Refusal) -> Answer {
     count(&party.counters.refused);
     Answer::Now(Err(refusal))
+}
+
+fn not_granted() -> Refusal {
+    Refusal::NotGranted(RefusalNumbers::of("http-not-granted"))
 }
 
 fn too_many_open() -> Refusal {
@@ -75,6 +79,8 @@ async fn opened(
 ) -> Result<HostReply, Refusal> {
     let HttpOpen { method, url, headers, body, waits } = open;
     let grants = Arc::clone(&party.grants());
+    let host = host_of(&url).map_err(|error| told(&party, &error))?;
+    tried(&party, &grants, &host, &headers);
     let request = EgressRequest {
         tenant: party.caller.tenant(),
         grants: &grants,
@@ -87,19 +93,41 @@ async fn opened(
     };
     let Response { status, headers, body } = egress.fetch(request).await.map_err(|error| told(&party, &error))?;
     let headers = headers.into_iter().map(|Header { name, value }| HttpHeader { name, value }).collect();
-    Ok(HostReply::Http(HttpReply::Opened { status, headers, handle: held.put_back(body) }))
+    Ok(HostReply::Http(HttpReply::Opened { status, headers, handle: held.put_back(Open { body, host }) }))
 }
 
 /// Reads on. The body's own deadline is within that of the run that opened it.
-async fn read(party: Arc<Party>, held: Held, mut body: ResponseBody, max: usize) -> Result<HostReply, Refusal> {
-    let bytes = body.read(max.min(READ_LEN_MAX)).await;
+async fn read(party: Arc<Party>, held: Held, mut response: Open, max: usize) -> Result<HostReply, Refusal> {
+    let bytes = response.body.read(max.min(READ_LEN_MAX)).await;
     Ok(HostReply::Http(match bytes.map_err(|error| told(&party, &error))? {
         Some(bytes) => {
-            held.put_back(body);
+            held.put_back(response);
             HttpReply::Chunk(bytes.into())
         }
         None => HttpReply::End,
     }))
+}
+
+/// The host that a URL names, as a grant would.
+fn host_of(url: &str) -> Result<HostPattern, EgressError> {
+    let url = Url::parse(url)?;
+    let host = format!("{}://{}:{}", url.scheme().as_str(), url.host(), url.port());
+    host.parse().map_err(|_| BadUrl::Host.into())
+}
+
+fn may_call(grants: &Grants, host: &HostPattern) -> bool {
+    grants.http.iter().any(|granted| granted.covers(host))
+}
+
+/// What is allowed of a request, for a policy that is being tried.
+fn tried(party: &Party, grants: &Grants, host: &HostPattern, headers: &[HttpHeader]) {
+    if !may_call(grants, host) {
+        return;
+    }
+    party.tried("http", host, |grants| may_call(grants, host));
+    for name in headers.iter().flat_map(|header| secrets_named(&header.value)).filter(|name| grants.may_use(name)) {
+        party.tried("secrets", &name, |grants| grants.may_use(&name));
+    }
 }
 
 fn waits_of(waits: HttpWaits, remaining: Duration) -> Waits {
@@ -142,7 +170,14 @@ struct Table {
 enum Slot {
     /// In the hands of a call.
     Busy,
-    Idle(Box<ResponseBody>),
+    Idle(Box<Open>),
+}
+
+/// A response that is being read.
+struct Open {
+    body: ResponseBody,
+    /// Where it comes from.
+    host: HostPattern,
 }
 
 /// A response in the hands of a call. Dropping it before it was put back closes it.
@@ -168,12 +203,12 @@ impl Streams {
     }
 
     /// A response out of the table, unless it is not there or in other hands.
-    fn take(self: &Arc<Self>, who: Incarnation, handle: u32) -> Option<(Held, ResponseBody)> {
+    fn take(self: &Arc<Self>, who: Incarnation, handle: u32) -> Option<(Held, Open)> {
         let mut table = self.0.lock();
         let slot = table.open.get_mut(&who)?.get_mut(&handle)?;
         match std::mem::replace(slot, Slot::Busy) {
             Slot::Busy => None,
-            Slot::Idle(body) => Some((Held { streams: self.clone(), who, handle }, *body)),
+            Slot::Idle(response) => Some((Held { streams: self.clone(), who, handle }, *response)),
         }
     }
 
@@ -199,7 +234,7 @@ impl Table {
     /// Closes what is past its time: a guest that keeps a response and never reads it holds its tenant's share no longer.
     fn sweep(&mut self) {
         let now = Instant::now();
-        let past = |slot: &Slot| matches!(slot, Slot::Idle(body) if body.deadline().is_some_and(|at| at <= now));
+        let past = |slot: &Slot| matches!(slot, Slot::Idle(open) if open.body.deadline().is_some_and(|at| at <= now));
         self.open.retain(|_, slots| {
             slots.retain(|_, slot| !past(slot));
             !slots.is_empty()
@@ -209,10 +244,10 @@ impl Table {
 
 impl Held {
     /// For the next call. If it was closed meanwhile, it ends here.
-    fn put_back(self, body: ResponseBody) -> u32 {
+    fn put_back(self, response: Open) -> u32 {
         let mut table = self.streams.0.lock();
         if let Some(slot) = table.open.get_mut(&self.who).and_then(|slots| slots.get_mut(&self.handle)) {
-            *slot = Slot::Idle(Box::new(body));
+            *slot = Slot::Idle(Box::new(response));
         }
         // Before `self` goes, which looks into the table too.
         drop(table);

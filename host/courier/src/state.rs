@@ -34,8 +34,13 @@ pub enum StateWrite {
     Set(Value),
     /// Deletes it.
     Delete,
-    /// Adds to it.
-    Increment(i64),
+    /// Adds to it, unless the sum would be less than `sum_min`.
+    Increment {
+        /// How much.
+        delta: i64,
+        /// The least that may come of it.
+        sum_min: i64,
+    },
     /// Sets it if it has this value.
     CompareAndSet(Option<Vec<u8>>, Value),
 }
@@ -71,7 +76,9 @@ fn parse(now: Timestamp, call: StateCall) -> Result<StateOp, Refusal> {
             StateOp::Write(parse_key(key)?, StateWrite::Set(parse_value(now, value, ttl_ms)?))
         }
         StateCall::Delete { key } => StateOp::Write(parse_key(key)?, StateWrite::Delete),
-        StateCall::Increment { key, delta } => StateOp::Write(parse_key(key)?, StateWrite::Increment(delta)),
+        StateCall::Increment { key, delta, sum_min } => {
+            StateOp::Write(parse_key(key)?, StateWrite::Increment { delta, sum_min })
+        }
         StateCall::CompareAndSet { key, expected, value, ttl_ms } => {
             let value = parse_value(now, value, ttl_ms)?;
             StateOp::Write(parse_key(key)?, StateWrite::CompareAndSet(expected, value))

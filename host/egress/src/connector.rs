@@ -19,8 +19,9 @@ use crate::{EgressPolicy, Resolve, is_global};
 
 /// Addresses of one name that are tried, one after the other.
 const ATTEMPTS_MAX: usize = 4;
-/// Names that one tenant resolves at once, so that a silent name server of one does not keep the others waiting.
-const LOOKUPS_MAX: usize = 8;
+/// Names that one tenant resolves at once, those that nobody waits for any more included: a silent name server of one tenant takes
+/// so many of the host's lookups and no more.
+pub(crate) const LOOKUPS_MAX: usize = 2;
 
 /// Why there is no connection. For the host's log alone.
 #[derive(Debug, thiserror::Error)]
@@ -47,7 +48,7 @@ pub(crate) struct Inner {
     tenant: TenantId,
     policy: Arc<dyn EgressPolicy>,
     resolve: Arc<dyn Resolve>,
-    lookups: Semaphore,
+    lookups: Arc<Semaphore>,
     wait: Duration,
 }
 
@@ -58,7 +59,8 @@ impl Connector {
         resolve: Arc<dyn Resolve>,
         wait: Duration,
     ) -> Self {
-        Self(Arc::new(Inner { tenant, policy, resolve, lookups: Semaphore::new(LOOKUPS_MAX), wait }))
+        let lookups = Arc::new(Semaphore::new(LOOKUPS_MAX));
+        Self(Arc::new(Inner { tenant, policy, resolve, lookups, wait }))
     }
 }
 
@@ -89,9 +91,7 @@ impl Inner {
 
     /// Every address of a name, if each of them may be connected to: one that may not makes the others suspect.
     async fn allowed(&self, host: &str, port: u16) -> Result<Vec<SocketAddr>, ConnectError> {
-        let slot = self.lookups.acquire().await.map_err(|closed| ConnectError::Resolve(io::Error::other(closed)))?;
-        let addresses = self.resolve.resolve(host, port).await.map_err(ConnectError::Resolve)?;
-        drop(slot);
+        let addresses = self.looked_up(host, port).await.map_err(ConnectError::Resolve)?;
         let private = addresses.iter().map(SocketAddr::ip).find(|address| !is_global(*address));
         match private {
             Some(address) if !self.policy.private_allowed(&self.tenant, host, port) => {
@@ -99,6 +99,22 @@ impl Inner {
             }
             _ => Ok(addresses),
         }
+    }
+
+    /// What a name stands for. The lookup goes on when the request gives up, since no thread can be called back from it, and keeps
+    /// the tenant's place until it ends.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "it keeps nothing that a drain would wait for, and holds a bounded place"
+    )]
+    async fn looked_up(&self, host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+        let place = self.lookups.clone().acquire_owned().await.map_err(io::Error::other)?;
+        let (resolve, host) = (self.resolve.clone(), host.to_owned());
+        let lookup = tokio::spawn(async move {
+            let _place = place;
+            resolve.resolve(&host, port).await
+        });
+        lookup.await.map_err(io::Error::other)?
     }
 }
 

@@ -30,5 +30,6 @@ pub use limits::{BadEgressLimit, EgressLimits, Waits};
 pub use policy::{DenyAll, EgressPolicy, NoSecrets, SecretSource};
 pub use request::{EgressRequest, Header, Response};
 pub use resolve::{Resolve, SystemResolve};
+pub use secret::secrets_named;
 pub use tls::{Authorities, BadAuthorities};
 pub use url::{BadUrl, Url};

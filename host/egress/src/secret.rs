@@ -18,6 +18,16 @@ pub(crate) fn holds_placeholder(text: &[u8]) -> bool {
     find(text, OPEN).is_some()
 }
 
+/// The secrets that a text names in well-formed placeholders.
+pub fn secrets_named(text: &[u8]) -> impl Iterator<Item = SecretName> {
+    let mut rest = text;
+    std::iter::from_fn(move || {
+        let (name, after) = parse(rest.get(find(rest, OPEN)?..)?)?;
+        rest = after;
+        Some(name)
+    })
+}
+
 /// Who would use secrets, and toward what.
 pub(crate) struct Use<'a> {
     pub(crate) tenant: &'a TenantId,

@@ -10,11 +10,13 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use host_calls::{
-    Answer, HostCall, HostReply, HttpCall, HttpHeader, HttpOpen, HttpReply, HttpWaits, REQUEST_BYTES_MAX, ROUTED_BASE,
-    Refusal, price_of_call, price_of_reply,
+    Answer, HostCall, HostReply, HttpCall, HttpHeader, HttpOpen, HttpReply, HttpWaits, Price, REQUEST_BYTES_MAX,
+    ROUTED_BASE, Refusal, price_of_call, price_of_reply,
 };
+use host_quota::Share;
 use http_body_util::BodyExt as _;
 use hyper::body::{Body, Bytes, Frame};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use wasmtime::component::{Linker, Resource};
 use wasmtime_wasi_http::p2::bindings::LinkOptions;
 use wasmtime_wasi_http::p2::bindings::http::{outgoing_handler, types};
@@ -32,6 +34,8 @@ const FIELDS_BYTES_MAX: usize = 16 << 10;
 /// The most bytes of one write to a request's body, and how many writes wait to be taken.
 const CHUNK_LEN_MAX: usize = 64 << 10;
 const CHUNKS_MAX: usize = 2;
+/// Requests of one instance whose bodies are still being written; one more is refused. One without a body needs no place.
+pub(crate) const WRITTEN_AT_ONCE_MAX: usize = 8;
 
 /// The name that `wasmtime-wasi-http` links; the linker takes each 0.2.N for it.
 const OUTGOING_HANDLER: &str = "wasi:http/outgoing-handler@0.2.12";
@@ -70,7 +74,8 @@ impl HttpState {
     pub(crate) fn new(birth: &Arc<Birth>, run: &Numbered, debt: &Arc<AtomicU64>) -> Self {
         let mut ctx = WasiHttpCtx::new();
         ctx.set_field_size_limit(FIELDS_BYTES_MAX);
-        Self { ctx, hooks: Outgoing(Asks { birth: birth.clone(), run: run.clone(), debt: debt.clone() }) }
+        let asks = Asks { birth: birth.clone(), run: run.clone(), debt: debt.clone() };
+        Self { ctx, hooks: Outgoing { asks, places: Arc::new(Semaphore::new(WRITTEN_AT_ONCE_MAX)) } }
     }
 
     /// The view of `wasi:http` during a run.
@@ -79,13 +84,26 @@ impl HttpState {
         run: &Numbered,
         table: &'a mut wasmtime::component::ResourceTable,
     ) -> WasiHttpCtxView<'a> {
-        self.hooks.0.run = run.clone();
+        self.hooks.asks.run = run.clone();
         WasiHttpCtxView { hooks: &mut self.hooks, table, ctx: &mut self.ctx }
     }
 }
 
 /// Sends for one instance.
-struct Outgoing(Asks);
+struct Outgoing {
+    asks: Asks,
+    places: Arc<Semaphore>,
+}
+
+impl Outgoing {
+    /// A place among the requests that are being written, unless nothing will be.
+    fn place(&self, body: &WasiBody) -> Result<Option<OwnedSemaphorePermit>, Error> {
+        if body.is_end_stream() {
+            return Ok(None);
+        }
+        self.places.clone().try_acquire_owned().map(Some).map_err(|_all_taken| Error::ConnectionLimitReached)
+    }
+}
 
 type Sent = (http::Response<WasiBody>, Box<dyn Future<Output = Result<(), Error>> + Send>);
 
@@ -105,9 +123,12 @@ impl WasiHttpHooks for Outgoing {
         options: Option<RequestOptions>,
         _: Box<dyn Future<Output = Result<(), Error>> + Send>,
     ) -> Box<dyn Future<Output = Result<Sent, Error>> + Send> {
-        let asks = self.0.clone();
+        let (asks, place) = (self.asks.clone(), self.place(request.body()));
         Box::new(async move {
-            let open = gathered(request, options.unwrap_or_default()).await?;
+            let place = place?;
+            // In memory until the response is there, or all is dropped with this task.
+            let (open, _room) = asks.gathered(request, options.unwrap_or_default()).await?;
+            drop(place);
             let response = asks.response(open).await?;
             let nothing: Box<dyn Future<Output = Result<(), Error>> + Send> = Box::new(std::future::ready(Ok(())));
             Ok((response, nothing))
@@ -123,29 +144,18 @@ impl WasiHttpHooks for Outgoing {
     }
 }
 
-/// A guest's request, once it has written all of it.
-async fn gathered(request: http::Request<WasiBody>, options: RequestOptions) -> Result<HttpOpen, Error> {
-    let (head, mut incoming) = request.into_parts();
-    let mut body = Vec::new();
-    while let Some(frame) = incoming.frame().await {
-        // Trailers are passed over: the way out sends none.
-        let Ok(bytes) = frame?.into_data() else { continue };
-        if body.len() + bytes.len() > REQUEST_BYTES_MAX as usize {
-            return Err(Error::HttpRequestBodySize(Some(REQUEST_BYTES_MAX.into())));
-        }
-        body.extend_from_slice(&bytes);
-    }
+fn opening(head: &http::request::Parts, body: Vec<u8>, options: RequestOptions) -> HttpOpen {
     let header = |(name, value): (&http::HeaderName, &http::HeaderValue)| HttpHeader {
         name: name.as_str().to_owned(),
         value: value.as_bytes().to_vec(),
     };
-    Ok(HttpOpen {
+    HttpOpen {
         method: head.method.as_str().to_owned(),
         url: head.uri.to_string(),
         headers: head.headers.iter().map(header).collect(),
         body,
         waits: waits(options),
-    })
+    }
 }
 
 fn waits(options: RequestOptions) -> HttpWaits {
@@ -166,10 +176,33 @@ struct Asks {
 }
 
 impl Asks {
+    /// A guest's request, once it has written all of it. Whether it may be made is asked only then; until then its body counts as
+    /// its tenant's memory, and each part is paid for as it comes.
+    async fn gathered(
+        &self,
+        request: http::Request<WasiBody>,
+        options: RequestOptions,
+    ) -> Result<(HttpOpen, Share), Error> {
+        let (head, mut incoming) = request.into_parts();
+        let (mut body, mut room) = (Vec::new(), self.birth.tenant_memory.found(0));
+        while let Some(frame) = incoming.frame().await {
+            // Trailers are passed over: the way out sends none.
+            let Ok(bytes) = frame?.into_data() else { continue };
+            self.owe(bytes.len() as Price);
+            if body.len() + bytes.len() > REQUEST_BYTES_MAX as usize {
+                return Err(Error::HttpRequestBodySize(Some(REQUEST_BYTES_MAX.into())));
+            }
+            room.grow(bytes.len() as u64).map_err(|_over| Error::ConnectionLimitReached)?;
+            body.extend_from_slice(&bytes);
+        }
+        Ok((opening(&head, body, options), room))
+    }
+
     async fn response(self, open: HttpOpen) -> Result<http::Response<WasiBody>, Error> {
+        let paid = open.body.len() as Price;
         let call = HostCall::Http(HttpCall::Open(Box::new(open)));
-        // The base was charged by `handle`.
-        self.owe(price_of_call(&call).saturating_sub(ROUTED_BASE));
+        // The base was charged by `handle`, and the body as it was gathered.
+        self.owe(price_of_call(&call).saturating_sub(ROUTED_BASE + paid));
         let HttpReply::Opened { status, headers, handle } = self.ask(call).await? else { return Err(wrong_kind()) };
         let body = Incoming { asks: self, handle, reading: None, ended: false };
         let mut response = http::Response::new(body.boxed_unsync());
@@ -208,7 +241,7 @@ impl Asks {
         }
     }
 
-    fn owe(&self, price: host_calls::Price) {
+    fn owe(&self, price: Price) {
         self.debt.fetch_add(price, Ordering::Relaxed);
     }
 }

@@ -155,4 +155,8 @@ pub trait AgentData: Send + Sync {
 
     /// Deletes all that an agent keeps. Deleting it again is no error.
     async fn delete_agent(&self, tenant: &TenantId, agent: &AgentId) -> Result<(), RepositoryError>;
+
+    /// Forgets a tenant whose agents were deleted, and removes the place where they kept what they had. Closing it again is no
+    /// error.
+    async fn close_tenant(&self, tenant: &TenantId) -> Result<(), RepositoryError>;
 }

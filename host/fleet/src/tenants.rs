@@ -132,6 +132,11 @@ impl Fleet {
         }
         self.parts().controls.delete_tenant(id).await?;
         self.forget_tenant(id);
+        self.parts().courier.close_connections(id);
+        // Last, and no reason to call the tenant undeleted: its id is never given again, and none of its agents had anything left.
+        if let Err(error) = self.parts().data.close_tenant(id).await {
+            tracing::error!(tenant = %id, %error, "the place of a deleted tenant's data is not removed");
+        }
         Ok(agents)
     }
 

@@ -28,6 +28,11 @@ impl AgentData for AgentStores {
         self.state.delete_agent(tenant, agent).await.map_err(failed("delete the state of an agent"))?;
         self.files.delete_agent(tenant, agent).await.map_err(failed("delete the files of an agent"))
     }
+
+    async fn close_tenant(&self, tenant: &TenantId) -> Result<(), RepositoryError> {
+        self.state.close_tenant(tenant).await;
+        self.files.close_tenant(tenant).await.map_err(failed("remove the directory of a tenant"))
+    }
 }
 
 fn failed(act: &'static str) -> impl Fn(StoreError) -> RepositoryError {

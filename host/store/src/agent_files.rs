@@ -11,6 +11,7 @@ mod usage;
 
 use std::collections::HashMap;
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -32,7 +33,7 @@ use crate::reserve::Reserve;
 use crate::{DataDir, StoreError};
 
 /// Calls of one tenant that use a thread at once; the others wait, first come first served.
-const TURNS_MAX: usize = 2;
+const TURNS_MAX: u32 = 2;
 /// Threads that work on files at once for the whole host.
 const THREADS_MAX: usize = 16;
 /// Where files are written before they take their place. No agent can have this id.
@@ -96,6 +97,21 @@ impl AgentFiles {
         tenant.agents.lock().remove(agent);
         Ok(())
     }
+
+    /// Ends what [`open_tenant`](Self::open_tenant) began, after the calls under way, and removes the tenant's directory with
+    /// whatever is in it.
+    pub(crate) async fn close_tenant(&self, id: &TenantId) -> Result<(), StoreError> {
+        let closed = self.0.tenants.write().remove(id);
+        if let Some(closed) = closed {
+            let _turns = closed.turns.acquire_many(TURNS_MAX).await.expect("never closed");
+        }
+        let (tenants, name) = (self.0.dir.clone(), id.clone());
+        let removing = tokio::task::spawn_blocking(move || match tenants.remove_dir_all(name.as_str()) {
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+            removed => removed,
+        });
+        removing.await.map_err(StoreError::CutOff)?.map_err(io_error("remove", &self.0.root.join(id.as_str())))
+    }
 }
 
 impl FileStore for AgentFiles {
@@ -132,7 +148,7 @@ impl Tenant {
             fs::remove_dir_all(&drafts).map_err(io_error("remove", &drafts))?;
         }
         ensure_dir(&drafts)?;
-        let turns = Arc::new(Semaphore::new(TURNS_MAX));
+        let turns = Arc::new(Semaphore::new(TURNS_MAX as usize));
         let tenant = Self { place, reserve, budgets, turns, agents: Mutex::default() };
         tenant.count().map_err(io_error("count", path))?;
         Ok(tenant)

@@ -20,7 +20,7 @@ use crate::{DataDir, StoreError, schema};
 
 static MIGRATIONS: Migrator = sqlx::migrate!();
 
-/// The most connections that read; each is a thread, started when needed.
+/// The most connections that read the control database; each is a thread, started when needed.
 const READERS_MAX: u32 = 2;
 /// How long to wait for a lock that a tool outside holds on the file (a backup, a shell).
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -50,7 +50,7 @@ impl Sqlite {
             writer.close().await;
             return Err(refused);
         }
-        Ok(Self { writer, readers: readers(&path, SqliteSynchronous::Full), _lock: data.share_lock() })
+        Ok(Self { writer, readers: readers(&path, SqliteSynchronous::Full, READERS_MAX), _lock: data.share_lock() })
     }
 
     /// Waits for what is under way, and folds the log into the database. Without it nothing is lost; the next start does it.
@@ -77,8 +77,8 @@ pub(crate) async fn connect(path: &Path, synchronous: SqliteSynchronous) -> Resu
 }
 
 /// The connections that read.
-pub(crate) fn readers(path: &Path, synchronous: SqliteSynchronous) -> SqlitePool {
-    pool(READERS_MAX).connect_lazy_with(settings(path, synchronous).pragma("query_only", "ON"))
+pub(crate) fn readers(path: &Path, synchronous: SqliteSynchronous, connections_max: u32) -> SqlitePool {
+    pool(connections_max).connect_lazy_with(settings(path, synchronous).pragma("query_only", "ON"))
 }
 
 fn pool(connections_max: u32) -> SqlitePoolOptions {

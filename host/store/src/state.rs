@@ -10,12 +10,14 @@ mod write;
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
+use foldhash::fast::RandomState;
 use host_calls::{Refusal, StateReply};
 use host_courier::{Pending, StateOp, StateStore};
 use host_model::{AgentId, Caller, TenantId, Timestamp};
 use host_quota::TenantBudgets;
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use sqlx::SqlitePool;
 use sqlx::migrate::Migrator;
 use sqlx::sqlite::SqliteSynchronous;
@@ -31,7 +33,10 @@ use crate::{DataDir, StoreError, schema, sqlite};
 static MIGRATIONS: Migrator = sqlx::migrate!("./state-migrations");
 
 /// Calls of one tenant that use the database at once; the others wait, first come first served, and hold up no other tenant.
-const TURNS_MAX: usize = 2;
+const TURNS_MAX: u32 = 2;
+/// The most connections that read: more than one tenant's turns, so that none holds all of them.
+const READERS_MAX: u32 = 4;
+const _: () = assert!(READERS_MAX > TURNS_MAX, "one tenant could hold every reader");
 
 /// The state of all agents of this host. Cheap to clone.
 #[derive(Clone)]
@@ -41,8 +46,8 @@ struct Inner {
     writer: SqlitePool,
     readers: SqlitePool,
     reserve: Reserve,
-    tenants: RwLock<HashMap<TenantId, Arc<Tenant>>>,
-    /// Writes under way: each is finished and counted, whoever has stopped waiting for it.
+    tenants: RwLock<HashMap<TenantId, Arc<Tenant>, RandomState>>,
+    /// Writes that have their turn: each is finished and counted, whoever has stopped waiting for it.
     writes: TaskTracker,
     _lock: Arc<Lock>,
 }
@@ -50,8 +55,16 @@ struct Inner {
 /// One tenant's part.
 struct Tenant {
     budgets: TenantBudgets,
-    held: parking_lot::Mutex<Held>,
-    turns: Semaphore,
+    held: Mutex<Held>,
+    turns: Arc<Semaphore>,
+    /// The agents that have used it.
+    agents: Mutex<HashMap<AgentId, Arc<Life>, RandomState>>,
+}
+
+/// One agent from its first call to its deletion. An agent of the same id that comes after it has another.
+#[derive(Default)]
+struct Life {
+    deleted: AtomicBool,
 }
 
 impl AgentState {
@@ -67,7 +80,7 @@ impl AgentState {
         }
         Ok(Self(Arc::new(Inner {
             writer,
-            readers: sqlite::readers(&path, SqliteSynchronous::Normal),
+            readers: sqlite::readers(&path, SqliteSynchronous::Normal, READERS_MAX),
             reserve: Reserve::of(&path)?,
             tenants: RwLock::default(),
             writes: TaskTracker::new(),
@@ -80,21 +93,34 @@ impl AgentState {
         let found = usage::of_tenant(&self.0.readers, tenant).await?;
         let opened = Tenant {
             budgets: budgets.clone(),
-            held: parking_lot::Mutex::new(Held::found(budgets, found)),
-            turns: Semaphore::new(TURNS_MAX),
+            held: Mutex::new(Held::found(budgets, found)),
+            turns: Arc::new(Semaphore::new(TURNS_MAX as usize)),
+            agents: Mutex::default(),
         };
         self.0.tenants.write().insert(tenant.clone(), Arc::new(opened));
         Ok(())
     }
 
-    /// Deletes all that an agent keeps.
+    /// Deletes all that an agent keeps, after the writes under way. Those that wait for their turn find that they come too late.
     pub(crate) async fn delete_agent(&self, tenant: &TenantId, agent: &AgentId) -> Result<(), StoreError> {
-        let opened = self.0.tenant(tenant);
-        let freed = write::delete_agent(&self.0.writer, tenant, agent).await?;
-        if let Some(opened) = opened {
-            opened.held.lock().settle(None, freed, Size::default());
+        let Some(opened) = self.0.tenant(tenant) else {
+            return write::delete_agent(&self.0.writer, tenant, agent).await.map(drop);
+        };
+        if let Some(life) = opened.agents.lock().remove(agent) {
+            life.deleted.store(true, Ordering::Relaxed);
         }
+        let _turns = opened.turns.acquire_many(TURNS_MAX).await.expect("never closed");
+        let freed = write::delete_agent(&self.0.writer, tenant, agent).await?;
+        opened.held.lock().settle(None, freed, Size::default());
         Ok(())
+    }
+
+    /// Ends what [`open_tenant`](Self::open_tenant) began, after the writes under way.
+    pub(crate) async fn close_tenant(&self, tenant: &TenantId) {
+        let closed = self.0.tenants.write().remove(tenant);
+        if let Some(closed) = closed {
+            let _turns = closed.turns.acquire_many(TURNS_MAX).await.expect("never closed");
+        }
     }
 
     /// Waits for writes under way, and folds the log into the database.
@@ -109,20 +135,36 @@ impl AgentState {
 impl StateStore for AgentState {
     fn call(&self, caller: &Arc<Caller>, now: Timestamp, op: StateOp) -> Pending<StateReply> {
         let (inner, caller) = (self.0.clone(), caller.clone());
+        // Whose agent's life it is is settled here: by the time it has its turn, the agent may be deleted.
+        let found = inner.tenant(caller.tenant()).map(|tenant| (tenant.life(caller.agent()), tenant));
         Box::pin(async move {
-            let tenant = inner.tenant(caller.tenant()).ok_or_else(not_open)?;
+            let (life, tenant) = found.ok_or_else(not_open)?;
             match op {
                 StateOp::Get(key) => inner.read(&tenant, read::get(&inner.readers, &caller, now, &key)).await,
                 StateOp::Keys(prefix, after) => {
                     inner.read(&tenant, read::keys(&inner.readers, &caller, now, &prefix, after.as_deref())).await
                 }
                 StateOp::Write(key, write) => {
+                    // Awaited here, so that who stops waiting leaves the queue; only what has its turn outlives its caller.
+                    let turn = tenant.turns.clone().acquire_owned().await.expect("never closed");
+                    if life.deleted.load(Ordering::Relaxed) {
+                        return Err(not_open());
+                    }
                     let writes = inner.writes.clone();
-                    let work = async move { write::apply(&inner, &tenant, &caller, now, &key, write).await };
+                    let work = async move {
+                        let _turn = turn;
+                        write::apply(&inner, &tenant, &caller, now, &key, write).await
+                    };
                     writes.spawn(work).await.map_err(|cut_off| failed("state", &cut_off))?
                 }
             }
         })
+    }
+}
+
+impl Tenant {
+    fn life(&self, agent: &AgentId) -> Arc<Life> {
+        self.agents.lock().entry(agent.clone()).or_default().clone()
     }
 }
 

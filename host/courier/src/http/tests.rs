@@ -5,15 +5,15 @@ use std::net::SocketAddr;
 
 use host_calls::HostCall;
 use host_egress::{Authorities, EgressLimits, EgressParts, EgressPolicy, NoSecrets, Resolve};
-use host_model::{Grants, Scheme, SecretBinding, SecretName, TenantId};
+use host_model::{Scheme, SecretBinding, SecretName, TenantId};
 use host_quota::Budget;
 use tests_kit::gate::born;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
 use super::*;
-use crate::Counters;
 use crate::samples::{Peer, World};
+use crate::{Counters, Shadow, ShadowTally};
 
 /// Allows everything.
 struct Open;
@@ -165,4 +165,48 @@ async fn without_the_grant_there_is_no_http_and_without_a_host_no_request() {
         assert_eq!(ask(&world, &one, open(url)).await, refused("http-not-granted"), "{url}");
     }
     assert_eq!(ask(&world, &one, open("http://a@a.test/")).await, Err(Refusal::Invalid(RefusalNumbers::of("url"))));
+}
+
+#[tokio::test]
+async fn a_response_of_a_host_that_is_allowed_no_longer_is_not_read_on_and_can_be_closed() {
+    let (world, _serving) = world(60_000).await;
+    let budget = Budget::new(8);
+    let one = join(&world, "one", &budget);
+    let check = async |hosts: &[&str]| {
+        let handle = opened_by(&world, &one).await;
+        let http = hosts.iter().map(|host| host.parse().unwrap()).collect();
+        one.party.set_grants(Grants { http, ..Grants::default() });
+        let read = ask(&world, &one, HttpCall::Read { handle, max: 9 }).await;
+        assert_eq!(ask(&world, &one, HttpCall::Close { handle }).await, Ok(HttpReply::Closed), "{hosts:?}");
+        assert_eq!(budget.used(), 0, "{hosts:?}");
+        one.party.set_grants(Grants { http: vec!["http://a.test".parse().unwrap()], ..Grants::default() });
+        read
+    };
+    for hosts in [&[][..], &["http://b.test"], &["https://a.test"], &["http://a.test:81"]] {
+        assert_eq!(check(hosts).await, Err(not_granted()), "{hosts:?}");
+    }
+    assert_eq!(check(&["http://*.b.test", "http://a.test"]).await, Ok(HttpReply::Chunk(b"hello".to_vec())));
+}
+
+#[tokio::test]
+async fn a_policy_that_is_tried_counts_the_hosts_and_secrets_it_would_deny() {
+    let (world, _serving) = world(60_000).await;
+    let one = join(&world, "one", &Budget::new(8));
+    let grants = |hosts: [&str; 2], secrets: &[&str]| Grants {
+        http: hosts.map(|host| host.parse().unwrap()).into(),
+        secrets: secrets.iter().map(|name| name.parse().unwrap()).collect(),
+        ..Grants::default()
+    };
+    one.party.set_grants(grants(["http://a.test", "http://b.test"], &["in", "out"]));
+    let tally = Arc::<ShadowTally>::default();
+    let tried = grants(["http://a.test", "https://b.test"], &["in"]);
+    one.party.set_shadow(Some(Arc::new(Shadow { grants: tried, tally: tally.clone() })));
+    for url in ["http://a.test/", "http://b.test/x", "http://b.test/y", "http://c.test/", "http://b.test:81/"] {
+        let HttpCall::Open(mut request) = open(url) else { unreachable!() };
+        let value = b"{{secret:in}}{{secret:out}}{{secret:foreign}}".to_vec();
+        request.headers = vec![HttpHeader { name: "x-keys".into(), value }];
+        let _ = ask(&world, &one, HttpCall::Open(request)).await;
+    }
+    let counted: Vec<_> = tally.view().0.into_iter().map(|kind| (kind.key, kind.what, kind.count)).collect();
+    assert_eq!(counted, [("http", "http://b.test".to_owned(), 2), ("secrets", "out".to_owned(), 3)]);
 }

@@ -1,6 +1,7 @@
 //! What one tenant's requests tell of another's, and what errors tell of the network: nothing.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use tokio::net::TcpListener;
@@ -8,6 +9,7 @@ use tokio_rustls::TlsAcceptor;
 
 use super::server::{Answer, Server, ok};
 use super::world::{Ask, Setup, World, body, kind, url};
+use crate::connector::LOOKUPS_MAX;
 use crate::{Authorities, EgressError, EgressLimits};
 
 #[tokio::test]
@@ -65,12 +67,12 @@ async fn an_error_tells_nothing_of_what_listens_behind_it() {
     check("nowhere.test", 80, unreachable).await;
     check("a.test", closed.port(), unreachable).await;
     // Not granted by the manifest or not allowed by the policy, with and without a listener: one answer, and no lookup.
-    let asked = world.names.asked.load(std::sync::atomic::Ordering::Relaxed);
+    let asked = world.names.asked.load(Ordering::Relaxed);
     for host in ["ungranted.test", "forbidden.test"] {
         check(host, open.address.port(), "the host is not granted").await;
         check(host, closed.port(), "the host is not granted").await;
     }
-    assert_eq!(world.names.asked.load(std::sync::atomic::Ordering::Relaxed), asked);
+    assert_eq!(world.names.asked.load(Ordering::Relaxed), asked);
     assert!(open.requests().is_empty());
 }
 
@@ -133,6 +135,46 @@ async fn a_silent_name_server_costs_the_time_to_connect_and_no_more() {
     let ended = world.get("https://a.test/").await;
     assert!(matches!(ended, Err(EgressError::TimedOut { .. })), "{ended:?}");
     assert!(began.elapsed() < Duration::from_secs(5));
+}
+
+#[tokio::test]
+async fn a_lookup_that_nobody_waits_for_any_more_keeps_its_tenants_place_and_no_other_tenants() {
+    /// Answers when it is told to.
+    struct Slow {
+        answers: tokio::sync::Semaphore,
+        asked: AtomicUsize,
+    }
+    #[async_trait::async_trait]
+    impl crate::Resolve for Slow {
+        async fn resolve(&self, host: &str, _: u16) -> std::io::Result<Vec<std::net::SocketAddr>> {
+            if host == "slow.test" {
+                self.asked.fetch_add(1, Ordering::Relaxed);
+                let _answered = self.answers.acquire().await.unwrap();
+            }
+            Ok(vec![])
+        }
+    }
+    let slow = Arc::new(Slow { answers: tokio::sync::Semaphore::new(0), asked: AtomicUsize::new(0) });
+    let egress = crate::Egress::new(crate::EgressParts {
+        policy: Arc::new(super::world::Policy::default()),
+        secrets: Arc::new(crate::NoSecrets),
+        resolve: slow.clone(),
+        authorities: Authorities::public(),
+        limits: EgressLimits { connect_ms_max: 50, ..EgressLimits::default() },
+    });
+    let world = World { egress, ..World::new() };
+    let unreachable = "it cannot be reached";
+    for _ in 0..LOOKUPS_MAX * 3 {
+        let ended = world.get("https://slow.test/").await;
+        assert!(matches!(ended, Err(EgressError::TimedOut { .. })), "{ended:?}");
+    }
+    assert_eq!(slow.asked.load(Ordering::Relaxed), LOOKUPS_MAX);
+    let ended = world.get("https://a.test/").await;
+    assert!(matches!(ended, Err(EgressError::TimedOut { .. })), "its tenant has no place: {ended:?}");
+    let other = Ask { tenant: "globex", url: "https://a.test/", ..Ask::default() };
+    assert_eq!(kind(&world.send(&other).await), unreachable);
+    slow.answers.add_permits(1);
+    while kind(&world.get("https://a.test/").await) != unreachable {}
 }
 
 /// A server with a certificate for `a.test`, and who vouches for it.

@@ -146,7 +146,8 @@ async fn delete(store: &mut Store<'_>, key: String) -> wasmtime::Result<Result<(
 async fn increment(store: &mut Store<'_>, key: String, delta: u64) -> wasmtime::Result<Answer<u64>> {
     let overflow = || Refusal::Invalid(RefusalNumbers::of("number-overflow"));
     let Ok(delta) = i64::try_from(delta) else { return Ok(Err(overflow().into())) };
-    let sum = number(ask_state(store, StateCall::Increment { key, delta }).await?);
+    // There are no numbers below zero here, though `bailiwick:state` may have left one.
+    let sum = number(ask_state(store, StateCall::Increment { key, delta, sum_min: 0 }).await?);
     Ok(sum.and_then(|sum| u64::try_from(sum).map_err(|_| overflow())).map_err(Error::from))
 }
 

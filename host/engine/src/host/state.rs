@@ -26,7 +26,7 @@ pub(super) fn link(linker: &mut Linker<AgentState>) -> wasmtime::Result<()> {
         Box::new(async move { Ok((page(ask_state(&mut store, call).await?),)) })
     })?;
     store.func_wrap_async("increment", |mut store: Store<'_>, (key, delta): (String, i64)| {
-        let call = StateCall::Increment { key, delta };
+        let call = StateCall::Increment { key, delta, sum_min: i64::MIN };
         Box::new(async move { Ok((number(ask_state(&mut store, call).await?).map_err(Into::into),) as (Answer<_>,)) })
     })?;
     store.func_wrap_async("compare-and-set", |mut store: Store<'_>, (key, expected, value, ttl_ms): Swap| {

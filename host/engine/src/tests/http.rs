@@ -2,15 +2,24 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::atomic::Ordering;
+use std::task::{Context, Poll, Waker};
+use std::time::Instant;
 
 use host_egress::{Authorities, EgressLimits, EgressParts, EgressPolicy, Resolve, SecretSource};
 use host_model::{Outcome, Scheme, SecretBinding, SecretName, TenantId, TrapCause};
+use http_body_util::BodyExt as _;
+use hyper::body::{Body, Bytes, Frame};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
+use wasmtime_wasi_http::{Error, WasiBody, WasiHttpView as _};
 
 use super::*;
+use crate::http::WRITTEN_AT_ONCE_MAX;
+use crate::state::{AgentState, Run};
 
 /// The guest's secret, which it must never see.
 const CANARY: &str = "canary-90210";
@@ -227,6 +236,63 @@ async fn what_a_run_holds_open_is_bounded_and_ends_with_it() {
     assert_eq!(held[0], 8, "{held}");
     assert!(held[1].as_str().unwrap().contains("ConnectionLimitReached"), "{held}");
     assert_eq!(world.under_way.used(), 0);
+}
+
+/// A body of which this was written, and which has not ended.
+struct HalfWritten(Option<Bytes>);
+
+impl Body for HalfWritten {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        self.0.take().map_or(Poll::Pending, |bytes| Poll::Ready(Some(Ok(Frame::data(bytes)))))
+    }
+}
+
+/// A request of an instance: still to be written, or why it is not.
+type Begun = Pin<Box<dyn Future<Output = Result<(), Error>> + Send>>;
+
+fn begin(state: &mut AgentState, body: WasiBody) -> Option<Result<Begun, Error>> {
+    let request = ::http::Request::post("http://a.test/").body(body).unwrap();
+    let sent = Pin::from(state.http().hooks.send_request(request, None, Box::new(std::future::ready(Ok(())))));
+    let mut sent: Begun = Box::pin(async move { sent.await.map(drop) });
+    match sent.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Pending => Some(Ok(sent)),
+        Poll::Ready(Err(error)) => Some(Err(error)),
+        Poll::Ready(Ok(())) => None,
+    }
+}
+
+#[tokio::test]
+async fn requests_that_a_guest_does_not_finish_are_few_paid_for_and_within_its_tenants_memory() {
+    const LEN: usize = 1 << 20;
+    let agent = Agent::new(Limits::default());
+    let run = Run { id: 1, deadline: Instant::now() + Duration::from_mins(1), cause: None };
+    let mut state = AgentState::new(agent.birth.clone(), run).ok().unwrap();
+    let memory = &agent.birth.tenant_memory;
+    let mut half = || begin(&mut state, HalfWritten(Some(vec![b'x'; LEN].into())).boxed_unsync()).unwrap();
+
+    let (written, refused): (Vec<_>, Vec<_>) = (0..500).map(|_| half()).partition(Result::is_ok);
+    assert_eq!(written.len(), WRITTEN_AT_ONCE_MAX);
+    assert!(refused.iter().all(|refused| matches!(refused, Err(Error::ConnectionLimitReached))));
+    assert_eq!(memory.used(), (WRITTEN_AT_ONCE_MAX * LEN) as u64);
+    drop(written);
+    assert_eq!(memory.used(), 0);
+
+    memory.set_max(LEN as u64);
+    let last = half();
+    assert!(last.is_ok() && matches!(half(), Err(Error::ConnectionLimitReached)));
+    drop(last);
+    assert_eq!(memory.used(), 0);
+
+    let debt = state.debt.load(Ordering::Relaxed);
+    assert_eq!(debt, ((WRITTEN_AT_ONCE_MAX + 2) * LEN) as u64, "what was taken is paid for, refused or not");
+    // One that has nothing to write is asked for at once, whoever else writes.
+    let mut half = || begin(&mut state, HalfWritten(None).boxed_unsync()).unwrap();
+    let _written: Vec<_> = (0..WRITTEN_AT_ONCE_MAX).map(|_| half()).collect();
+    let empty = http_body_util::Empty::new().map_err(|never| match never {}).boxed_unsync();
+    assert!(matches!(begin(&mut state, empty), Some(Err(Error::HttpRequestDenied))));
 }
 
 #[tokio::test]

@@ -335,13 +335,33 @@ async fn a_deleted_agent_leaves_no_file_and_frees_what_it_held() {
     assert_eq!((late, home(&dir).exists()), (Err(Refusal::NotFound), false));
 }
 
+#[tokio::test]
+async fn a_closed_tenant_has_no_place_left_and_another_keeps_its_own() {
+    let dir = tempfile::tempdir().unwrap();
+    let stores = Stores::open(&dir, Quota::default()).await;
+    let (acme, state) = ("acme".parse().unwrap(), &stores.state);
+    let there = |tenant: &str| dir.path().join("tenants").join(tenant).exists();
+    call(&stores, write("a", 5)).await.unwrap();
+    stores.files.delete_agent(&acme, &"keeper".parse().unwrap()).await.unwrap();
+    for _ in 0..2 {
+        state.close_tenant(&acme).await;
+        stores.files.close_tenant(&acme).await.unwrap();
+        assert_eq!((there("acme"), there("globex")), (false, true));
+    }
+    assert_eq!(told(call(&stores, write("a", 5)).await).0, "not-open");
+    let read = host_courier::StateOp::Keys(String::new(), None);
+    let read = host_courier::StateStore::call(state, &born("acme", "keeper"), tests_kit::gate::NOW, read).await;
+    assert_eq!(told(read).0, "not-open");
+    stores.files.call(&born("globex", "keeper"), write("a", 1)).await.unwrap();
+}
+
 /// E18: one tenant's slow files take its own turns.
 #[tokio::test]
 async fn a_tenant_whose_files_are_slow_holds_up_no_other() {
     let dir = tempfile::tempdir().unwrap();
     let stores = Stores::open(&dir, Quota::default()).await;
     let tenant = stores.files.0.tenant(&"acme".parse().unwrap()).unwrap();
-    let _slow = tenant.turns.clone().acquire_many_owned(u32::try_from(TURNS_MAX).unwrap()).await.unwrap();
+    let _slow = tenant.turns.clone().acquire_many_owned(TURNS_MAX).await.unwrap();
     let mut waiting = tokio::task::JoinSet::new();
     for number in 0..600 {
         waiting.spawn(stores.files.call(&born("acme", &format!("agent-{number}")), write("a", 1)));

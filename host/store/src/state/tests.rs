@@ -1,6 +1,7 @@
 //! Who sees what, what counts, what expires, and what is one step.
 
 use std::collections::BTreeMap;
+use std::task::{Context, Waker};
 
 use host_model::StateKey;
 use proptest::prelude::*;
@@ -52,6 +53,11 @@ async fn keys(stores: &Stores, caller: &Arc<Caller>, prefix: &str) -> Vec<String
         let Some(next) = next else { return all };
         after = Some(next);
     }
+}
+
+/// Adds whatever comes of it.
+fn add(delta: i64) -> StateWrite {
+    StateWrite::Increment { delta, sum_min: i64::MIN }
 }
 
 /// Keys and bytes in use by `acme`.
@@ -109,7 +115,7 @@ async fn a_key_is_there_until_its_time_and_gone_from_that_millisecond_on() {
     assert_eq!(get(&stores, &keeper(), later(999), "a").await.as_deref(), Some("short"));
     assert_eq!(get(&stores, &keeper(), later(1_000), "a").await, None);
     assert_eq!(used(&stores), (1, 6), "it counts until it is swept");
-    let sum = write(&stores, &keeper(), later(1_000), "a", StateWrite::Increment(5)).await;
+    let sum = write(&stores, &keeper(), later(1_000), "a", add(5)).await;
     assert_eq!(sum, Ok(StateReply::Number(5)), "an expired value is no number to add to");
     assert_eq!((used(&stores), kept(&stores).await), ((1, 2), (1, 2)));
 }
@@ -181,7 +187,7 @@ async fn increments_and_swaps_at_once_are_each_one_step() {
     for _ in 0..100 {
         let stores = stores.clone();
         writing.spawn(async move {
-            write(&stores, &keeper(), NOW, "sum", StateWrite::Increment(3)).await.unwrap();
+            write(&stores, &keeper(), NOW, "sum", add(3)).await.unwrap();
             let swap = StateWrite::CompareAndSet(Some(b"old".to_vec()), value("new"));
             write(&stores, &keeper(), NOW, "swap", swap).await.unwrap() == StateReply::Done(true)
         });
@@ -196,7 +202,7 @@ async fn only_numbers_are_added_and_only_what_is_expected_is_swapped() {
     let stores = Stores::open(&dir, Quota::default()).await;
     let check = async |text: &str, delta: i64, expected: Result<i64, &str>| {
         set(&stores, &keeper(), "n", text).await.unwrap();
-        let sum = write(&stores, &keeper(), NOW, "n", StateWrite::Increment(delta)).await;
+        let sum = write(&stores, &keeper(), NOW, "n", add(delta)).await;
         match expected {
             Ok(expected) => assert_eq!(sum, Ok(StateReply::Number(expected))),
             Err(code) => assert_eq!(told(sum).0, code),
@@ -217,6 +223,24 @@ async fn only_numbers_are_added_and_only_what_is_expected_is_swapped() {
     swap(None, false).await;
     swap(Some("w"), false).await;
     swap(Some("v"), true).await;
+}
+
+#[tokio::test]
+async fn a_sum_below_its_least_is_refused_without_effect() {
+    let dir = tempfile::tempdir().unwrap();
+    let stores = Stores::open(&dir, Quota::default()).await;
+    let check = async |delta: i64, expected: Result<i64, &str>, left: &str| {
+        set(&stores, &keeper(), "n", "-5").await.unwrap();
+        let sum = write(&stores, &keeper(), NOW, "n", StateWrite::Increment { delta, sum_min: 0 }).await;
+        match expected {
+            Ok(expected) => assert_eq!(sum, Ok(StateReply::Number(expected))),
+            Err(code) => assert_eq!(told(sum).0, code),
+        }
+        assert_eq!(get(&stores, &keeper(), NOW, "n").await.as_deref(), Some(left));
+    };
+    check(4, Err("number-overflow"), "-5").await;
+    check(5, Ok(0), "0").await;
+    check(6, Ok(1), "1").await;
 }
 
 #[tokio::test]
@@ -247,6 +271,58 @@ async fn a_deleted_agent_leaves_no_key_and_frees_what_it_held() {
     }
     assert_eq!(get(&stores, &keeper(), NOW, "a").await, None);
     assert_eq!(get(&stores, &born("acme", "other"), NOW, "a").await.as_deref(), Some("1234"));
+}
+
+/// Begins a call as far as it gets without waiting.
+fn begun(mut pending: Pending<StateReply>) -> Pending<StateReply> {
+    assert!(pending.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+    pending
+}
+
+#[tokio::test]
+async fn a_write_that_waits_for_its_turn_ends_with_who_waits_for_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let stores = Stores::open(&dir, Quota::default()).await;
+    let inner = &stores.state.0;
+    let tenant = inner.tenant(&"acme".parse().unwrap()).unwrap();
+    let turns = tenant.turns.acquire_many(TURNS_MAX).await.unwrap();
+    let write = |number: u32| {
+        let op = StateOp::Write(key(&number.to_string()), StateWrite::Set(value("late")));
+        begun(stores.state.call(&keeper(), NOW, op))
+    };
+    let writing: Vec<_> = (0..100).map(write).collect();
+    assert_eq!(inner.writes.len(), 0, "nothing works for who waits");
+    drop((writing, turns));
+    assert_eq!((inner.writes.len(), kept(&stores).await), (0, (0, 0)));
+    set(&stores, &keeper(), "a", "").await.unwrap();
+}
+
+#[tokio::test]
+async fn a_deletion_waits_for_writes_under_way_and_no_later_write_undoes_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let stores = Stores::open(&dir, Quota::default()).await;
+    set(&stores, &keeper(), "a", "1").await.unwrap();
+    let tenant = stores.state.0.tenant(&"acme".parse().unwrap()).unwrap();
+    let under_way = tenant.turns.acquire_many(1).await.unwrap();
+    let late = |stores: &Stores| {
+        let op = StateOp::Write(key("late"), StateWrite::Set(value("late")));
+        stores.state.call(&keeper(), NOW, op)
+    };
+    let unpolled = late(&stores);
+    let state = stores.state.clone();
+    let deleting = async move { state.delete_agent(&"acme".parse().unwrap(), &"keeper".parse().unwrap()).await };
+    let mut deleting = Box::pin(deleting);
+    assert!(deleting.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending(), "one has its turn");
+    let behind = begun(unpolled);
+
+    drop(under_way);
+    deleting.await.unwrap();
+
+    assert_eq!(told(behind.await).0, "not-open");
+    assert_eq!((used(&stores), kept(&stores).await), ((0, 0), (0, 0)));
+    // A deployment that failed took its data away; its id may be deployed again.
+    set(&stores, &keeper(), "a", "1").await.unwrap();
+    assert_eq!(used(&stores), (1, 2));
 }
 
 #[tokio::test]

@@ -35,6 +35,7 @@ struct Written {
     came: Size,
 }
 
+/// For who has the tenant's turn.
 pub(super) async fn apply(
     inner: &Inner,
     tenant: &Tenant,
@@ -43,7 +44,6 @@ pub(super) async fn apply(
     key: &StateKey,
     write: StateWrite,
 ) -> Result<StateReply, Refusal> {
-    let _turn = tenant.turns.acquire().await.expect("never closed");
     inner.reserve.check((key.as_str().len() + STATE_VALUE_LEN_MAX) as u64)?;
     let mut sweep = SWEPT_BY_A_WRITE;
     loop {
@@ -156,8 +156,8 @@ fn change(live: Option<&Value>, write: &StateWrite) -> Result<Change, Refusal> {
     Ok(match write {
         StateWrite::Set(value) => Change::Put(value.clone(), StateReply::Set),
         StateWrite::Delete => Change::Delete,
-        StateWrite::Increment(delta) => {
-            let sum = sum(live, *delta)?;
+        StateWrite::Increment { delta, sum_min } => {
+            let sum = sum(live, *delta, *sum_min)?;
             let value = Value { bytes: sum.to_string().into_bytes(), expires: live.and_then(|live| live.expires) };
             Change::Put(value, StateReply::Number(sum))
         }
@@ -172,7 +172,7 @@ fn change(live: Option<&Value>, write: &StateWrite) -> Result<Change, Refusal> {
     })
 }
 
-fn sum(live: Option<&Value>, delta: i64) -> Result<i64, Refusal> {
+fn sum(live: Option<&Value>, delta: i64, sum_min: i64) -> Result<i64, Refusal> {
     let invalid = |code| Refusal::Invalid(RefusalNumbers::of(code));
     let number = match live {
         None => 0,
@@ -181,7 +181,7 @@ fn sum(live: Option<&Value>, delta: i64) -> Result<i64, Refusal> {
             .and_then(|text| text.parse::<i64>().ok())
             .ok_or_else(|| invalid("not-a-number"))?,
     };
-    number.checked_add(delta).ok_or_else(|| invalid("number-overflow"))
+    number.checked_add(delta).filter(|sum| *sum >= sum_min).ok_or_else(|| invalid("number-overflow"))
 }
 
 pub(super) async fn delete_agent(writer: &SqlitePool, tenant: &TenantId, agent: &AgentId) -> Result<Size, StoreError> {
