@@ -108,6 +108,14 @@ impl Agent {
         self.view.lock().pending = pending;
     }
 
+    /// The revision that the next deployment is: no number of one that waits is given again while it waits, so that who looked
+    /// at that one does not approve another.
+    pub(crate) fn next_revision(&self) -> u32 {
+        let view = self.view.lock();
+        let waits = view.pending.as_ref().map_or(0, |pending| pending.revision);
+        view.spec.deployment.revision.max(waits).saturating_add(1)
+    }
+
     pub(crate) fn set_peers(&self, peers: usize) {
         self.peers.store(u32::try_from(peers).unwrap_or(u32::MAX), Ordering::Relaxed);
     }

@@ -198,7 +198,7 @@ impl Fleet {
         };
         agent.hold.takes_work()?;
         let widened = self.widening(&agent, &deploy.digest, &manifest).await?;
-        let revision = agent.spec().deployment.revision + 1;
+        let revision = agent.next_revision();
         let spec = self.spec(&tenant, revision, deploy.clone(), manifest);
         if !widened.is_empty() {
             return self.keep_pending(&agent, &spec, deploy, widened).await;

@@ -21,7 +21,7 @@ mod status;
 mod streak;
 mod tenants;
 
-pub use approval::Pending;
+pub use approval::{LookedAt, Pending};
 pub use control::{AgentQuarantine, ControlRepository, Notice, Standing, TenantControl};
 pub use crash_loop::CrashAlarm;
 pub use error::FleetError;

@@ -158,9 +158,36 @@ async fn a_rejected_version_is_gone_and_a_narrower_one_needs_nobody() {
     let narrower = host.api.deploy("acme", &Package::zoo().with("limits.fuel", 40_000_000)).await;
     assert_eq!(
         (&narrower["revision"], &narrower["pending"]),
-        (&json!(2), &Value::Null),
-        "it takes the place of what waited"
+        (&json!(3), &Value::Null),
+        "it takes the place of what waited, not its number"
     );
+}
+
+#[tokio::test]
+async fn who_looked_at_one_version_does_not_approve_another_that_took_its_place() {
+    let host = Host::with_tenants(&["acme"]).await;
+    host.api.deploy("acme", &Package::zoo()).await;
+    let waits = async |fuel: u32| {
+        host.api.deploy("acme", &Package::zoo().with("limits.fuel", fuel)).await["pending"].clone()
+    };
+    let (shown, replaced) = (waits(60_000_000).await, waits(90_000_000).await);
+    assert_eq!((&shown["revision"], &replaced["revision"]), (&json!(2), &json!(3)));
+    assert_eq!((&shown["version"], &shown["digest"]), (&replaced["version"], &replaced["digest"]));
+    let approve = async |body: Value| host.api.post("/api/agents/zoo/approve?tenant=acme", body).await;
+    let pinned = |pending: &Value| {
+        json!({
+            "version": pending["version"], "digest": pending["digest"], "manifestDigest": pending["manifestDigest"]
+        })
+    };
+    approve(json!({ "version": "2" })).await.refused(409, "other-pending");
+    approve(pinned(&shown)).await.refused(409, "other-pending");
+    approve(json!({ "version": "3", "digest": "sha256:00" })).await.refused(400, "bad-body");
+    let none = format!("sha256:{}", "0".repeat(64));
+    let refused = host.cli(&["agent", "approve", "zoo", "3", "--digest", &none, "--tenant", "acme"]);
+    assert!(refused.code != 0 && refused.stderr.contains("[other-pending]"), "{refused:#?}");
+    assert_eq!(host.api.agent("acme", "zoo").await["revision"], 1);
+    let approved = approve(pinned(&replaced)).await.ok();
+    assert_eq!((&approved["revision"], &approved["pending"]), (&json!(3), &Value::Null));
 }
 
 #[tokio::test]
