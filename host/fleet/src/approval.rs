@@ -69,6 +69,7 @@ impl Fleet {
         let pending = waiting(&agent, looked_at)?;
         let manifest = Manifest::parse(&pending.deploy.manifest)?;
         let checked = self.check_new(&tenant, pending.digest, &manifest).await?;
+        self.still_allowed(&tenant, &checked, &pending.digest, &manifest).await?;
         let spec = self.spec(&tenant, pending.revision, pending.deploy, manifest);
         self.replace(&tenant, &agent, spec, checked).await?;
         self.withdraw(&agent).await?;
@@ -152,7 +153,7 @@ impl Fleet {
         Ok(())
     }
 
-    async fn component(&self, digest: &Digest) -> Result<Component, FleetError> {
+    pub(crate) async fn component(&self, digest: &Digest) -> Result<Component, FleetError> {
         let bytes = self.parts().components.load(digest).await?.ok_or(FleetError::NoComponent(*digest))?;
         Ok(Component::read(&bytes)?)
     }

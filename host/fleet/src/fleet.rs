@@ -90,8 +90,10 @@ pub(crate) struct Tenant {
     operator: Arc<Party>,
     pub(crate) agents: RwLock<HashMap<AgentId, Arc<Agent>, RandomState>>,
     pub(crate) policies: RwLock<Policies>,
-    /// Held while a deployment changes which agents there are, and while the policy it is held against changes.
+    /// Held while a deployment changes which agents there are, from beginning to end of a start.
     pub(crate) deploying: tokio::sync::Mutex<()>,
+    /// Held while a policy is kept and takes effect. Not for as long as a deployment takes: a narrower policy waits for nobody.
+    pub(crate) changing_policy: tokio::sync::Mutex<()>,
 }
 
 impl Fleet {
@@ -192,6 +194,7 @@ impl Fleet {
         // From here on one at a time, so that two deployments of one id do not both find it free.
         let _turn = tenant.deploying.lock().await;
         tenant.hold.takes_work()?;
+        self.still_allowed(&tenant, &checked, &deploy.digest, &manifest).await?;
         let Some(agent) = tenant.agents.read().get(&manifest.agent.id).cloned() else {
             let spec = self.spec(&tenant, 1, deploy, manifest);
             return self.first_deploy(&tenant, spec, checked).await;
@@ -461,8 +464,9 @@ impl Fleet {
         let hold = TenantHold::new(record.id.clone(), control);
         let caller = Caller::born(record.id.clone(), AgentId::operator(), String::new(), self.next_incarnation());
         let operator = policy::operator(caller, &budgets, hold.switch().clone());
-        let (agents, policies, deploying) = (RwLock::default(), RwLock::default(), tokio::sync::Mutex::default());
-        let tenant = Tenant { record, budgets, hold, operator, agents, policies, deploying };
+        let (agents, policies) = (RwLock::default(), RwLock::default());
+        let (deploying, changing_policy) = (tokio::sync::Mutex::default(), tokio::sync::Mutex::default());
+        let tenant = Tenant { record, budgets, hold, operator, agents, policies, deploying, changing_policy };
         apply_limits(&tenant, self.shards(), &limits);
         self.parts().policies.set(tenant.id(), tenant.policies.read().enforced.clone());
         self.0.tenants.write().insert(tenant.record.id.clone(), Arc::new(tenant));

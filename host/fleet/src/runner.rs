@@ -228,12 +228,19 @@ impl Residents {
         answer
     }
 
-    /// Tells all instances that they will be stopped, and drops them.
-    pub(crate) async fn stop(&self) {
-        while let Some(mut resident) = self.take() {
-            if let Err(cut_off) = resident.stop().await {
-                self.report("did not stop in good order", &cut_off);
+    /// Tells all instances that they will be stopped, and drops them. Those whose turn has not come by then are not told.
+    pub(crate) async fn stop(&self, by: tokio::time::Instant) {
+        let told = async {
+            while let Some(mut resident) = self.take() {
+                if let Err(cut_off) = resident.stop().await {
+                    self.report("did not stop in good order", &cut_off);
+                }
             }
+        };
+        if tokio::time::timeout_at(by, told).await.is_err() {
+            let caller = &self.desk.party.caller;
+            let untold = self.idle.lock().len();
+            tracing::warn!(tenant = %caller.tenant(), agent = %caller.agent(), untold, "resident instances took too long to stop");
         }
     }
 

@@ -130,6 +130,8 @@ impl Fleet {
         for agent in &agents {
             self.parts().data.delete_agent(id, agent).await?;
         }
+        // Who sets a policy now finds the tenant gone, and leaves nothing behind in the book.
+        let _policy = tenant.changing_policy.lock().await;
         self.parts().controls.delete_tenant(id).await?;
         self.forget_tenant(id);
         Ok(agents)
