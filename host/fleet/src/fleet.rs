@@ -362,8 +362,10 @@ impl Fleet {
         spec: Arc<Spec>,
         checked: Checked,
     ) -> Result<AgentStatus, FleetError> {
-        let agent = tenant.add(self.agent_of(tenant, spec.clone()));
+        let agent = self.agent_of(tenant, spec.clone());
+        // Before anybody finds it: who starts or quarantines it waits for the deployment.
         let mut running = agent.running.lock().await;
+        tenant.add(agent.clone());
         let deployed = self.deploy_stopped(tenant, &agent, &spec, checked).await;
         match deployed {
             Ok(up) => *running = up,
@@ -538,8 +540,7 @@ impl Tenant {
         self.hold.overrides().over(defaults)
     }
 
-    fn add(&self, agent: Arc<Agent>) -> Arc<Agent> {
-        self.agents.write().insert(agent.id.clone(), agent.clone());
-        agent
+    fn add(&self, agent: Arc<Agent>) {
+        self.agents.write().insert(agent.id.clone(), agent);
     }
 }

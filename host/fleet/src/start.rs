@@ -285,11 +285,7 @@ impl Fleet {
 
 impl Running {
     /// Passes an operator's order on. `None` if this agent takes none.
-    pub(crate) async fn command(
-        &self,
-        name: String,
-        data: String,
-    ) -> Option<Result<Result<String, String>, CutOff>> {
+    pub(crate) async fn command(&self, name: String, data: String) -> Option<Result<Result<String, String>, CutOff>> {
         let residents = self.residents.clone()?;
         on_shard(&self.mailbox.shard, &self.desk, async move { residents.command(&name, &data).await }).await.flatten()
     }
