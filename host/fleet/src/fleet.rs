@@ -17,7 +17,7 @@ use parking_lot::RwLock;
 use tokio::sync::mpsc;
 
 use crate::agent::{Agent, Spec};
-use crate::crash_loop::{CrashAlarm, CrashLoop, alarms};
+use crate::crash_loop::{CrashAlarm, CrashBell, alarms};
 use crate::hold::{AgentHold, TenantHold};
 use crate::policy::{self, Policies};
 use crate::start::{Checked, Running};
@@ -478,7 +478,7 @@ impl Fleet {
     fn agent_of(&self, tenant: &Tenant, spec: Arc<Spec>) -> Arc<Agent> {
         let (tenant_id, agent) = (spec.deployment.tenant.clone(), spec.deployment.agent.clone());
         let hold = AgentHold::new(agent.clone(), tenant.hold.clone());
-        Agent::new(spec, hold, CrashLoop::new(tenant_id, agent, self.0.crash_loops.0.clone()))
+        Agent::new(spec, hold, CrashBell::new(tenant_id, agent, self.0.crash_loops.0.clone()))
     }
 
     pub(crate) fn alarms(&self) -> &tokio::sync::Mutex<mpsc::Receiver<CrashAlarm>> {

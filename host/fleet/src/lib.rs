@@ -8,6 +8,7 @@ mod control;
 mod crash_loop;
 mod error;
 mod fleet;
+mod health;
 mod hold;
 mod policy;
 mod policy_book;

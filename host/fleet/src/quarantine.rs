@@ -55,7 +55,6 @@ impl Fleet {
             tenant.still_has(&agent)?;
             self.want(&agent, Desired::Stopped).await?;
             self.parts().controls.release(&agent.tenant, &agent.id).await?;
-            agent.crash_loop.succeeded();
             agent.hold.release();
             tracing::info!(tenant = %agent.tenant, agent = %agent.id, "released from quarantine");
         }

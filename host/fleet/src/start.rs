@@ -257,7 +257,6 @@ impl Fleet {
             courier: courier.clone(),
             party,
             health: agent.health.clone(),
-            crash_loop: agent.crash_loop.clone(),
             cut: agent.hold.cut(),
             clock: clock.clone(),
             idle: Notify::new(),
