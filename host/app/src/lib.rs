@@ -17,7 +17,7 @@ mod vault;
 
 pub use app::{App, AppParts};
 pub use error::{AppError, Category};
-pub use policy::Explained;
+pub use policy::{Choice, Explained};
 pub use readiness::{Check, Readiness};
 
 pub use host_courier::{LogQuery, LogRecord, LogStream, Seen, Watch};

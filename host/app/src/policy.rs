@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use host_calls::inert;
 use host_component::Digest;
-use host_fleet::{AgentStatus, Fleet, PolicyInForce, ShadowPolicy};
+use host_fleet::{AgentStatus, Fleet, LookedAt, PolicyInForce, ShadowPolicy};
 use host_gate::{Ask, Explanation, explain};
 use host_ledger::Act;
 use host_model::{AgentId, TenantId, Topic};
@@ -24,6 +24,17 @@ pub struct Explained {
     pub manifest: (u32, String),
     /// The version of the tenant's policy.
     pub policy: u32,
+}
+
+/// Which of an agent's versions is decided on, as somebody names it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Choice {
+    /// The revision it will be, or the author's version.
+    pub version: String,
+    /// Its component, if it was named.
+    pub digest: Option<Digest>,
+    /// The digest of its manifest, if it was named.
+    pub manifest_digest: Option<Digest>,
 }
 
 impl App {
@@ -70,32 +81,39 @@ impl App {
     }
 
     /// Deploys a version that waits, exactly as it was looked at.
-    pub async fn approve(&self, tenant: &TenantId, agent: &AgentId, version: String) -> Result<AgentStatus, AppError> {
-        let (act, fleet, tenant, agent) = self.decision("agent.approve", tenant, agent, &version);
-        self.controlled(act, move |r| async move { fleet.approve(&r, &tenant, &agent, &version).await }).await
+    pub async fn approve(&self, tenant: &TenantId, agent: &AgentId, choice: Choice) -> Result<AgentStatus, AppError> {
+        let (act, fleet, looked_at) = self.decision("agent.approve", tenant, agent, choice)?;
+        let (tenant, agent) = (tenant.clone(), agent.clone());
+        self.controlled(act, move |r| async move { fleet.approve(&r, &tenant, &agent, &looked_at).await }).await
     }
 
     /// Gives up a version that waits.
-    pub async fn reject(&self, tenant: &TenantId, agent: &AgentId, version: String) -> Result<AgentStatus, AppError> {
-        let (act, fleet, tenant, agent) = self.decision("agent.reject", tenant, agent, &version);
-        self.controlled(act, move |r| async move { fleet.reject(&r, &tenant, &agent, &version).await }).await
+    pub async fn reject(&self, tenant: &TenantId, agent: &AgentId, choice: Choice) -> Result<AgentStatus, AppError> {
+        let (act, fleet, looked_at) = self.decision("agent.reject", tenant, agent, choice)?;
+        let (tenant, agent) = (tenant.clone(), agent.clone());
+        self.controlled(act, move |r| async move { fleet.reject(&r, &tenant, &agent, &looked_at).await }).await
     }
 
-    /// What is decided on is named by its digests: approval is pinned to them.
+    /// What is decided on, pinned to digests: those that were named, else those of the version that waits now. The record names
+    /// what the fleet then compares, so that a version deployed in between is refused and not decided on under this record.
     fn decision(
         &self,
         action: &'static str,
         tenant: &TenantId,
         agent: &AgentId,
-        version: &str,
-    ) -> (Act, Fleet, TenantId, AgentId) {
+        choice: Choice,
+    ) -> Result<(Act, Fleet, LookedAt), AppError> {
         let (act, fleet, tenant, agent) = self.act(action, tenant, agent);
-        let pending = fleet.status(&tenant, &agent).ok().and_then(|status| status.pending);
-        let pinned = pending.map(|pending| (pending.digest.to_string(), pending.manifest_digest.to_string()));
-        let (component, manifest) = pinned.unzip();
-        let version = inert(version, VERSION_LEN_MAX);
-        let detail = json!({ "version": version, "component": component, "manifest": manifest });
-        (act.detail(detail), fleet, tenant, agent)
+        let pending = fleet.pending(&tenant, &agent)?;
+        let Choice { version, digest, manifest_digest } = choice;
+        let digest = digest.unwrap_or(pending.digest);
+        let manifest_digest = manifest_digest.unwrap_or(pending.manifest_digest);
+        let detail = json!({
+            "version": inert(&version, VERSION_LEN_MAX),
+            "component": digest.to_string(),
+            "manifest": manifest_digest.to_string(),
+        });
+        Ok((act.detail(detail), fleet, LookedAt { version, digest, manifest_digest }))
     }
 }
 

@@ -55,7 +55,14 @@ impl App {
     /// Ends a tenant's suspension or quarantine, and starts its agents that should be up.
     pub async fn resume_tenant(&self, id: &TenantId) -> Result<TenantStatus, AppError> {
         let (act, fleet, id) = self.on_tenant("tenant.resume", id);
-        self.controlled(act, move |r| async move { fleet.resume_tenant(&r, &id).await }).await
+        let vault = self.vault().clone();
+        let resume = move |r: Arc<Recorded>| async move {
+            // One whose deletion failed half way has lost its keys.
+            fleet.operator(&id)?;
+            vault.ensure_key(&id).await?;
+            Ok::<_, AppError>(fleet.resume_tenant(&r, &id).await?)
+        };
+        self.controlled(act, resume).await
     }
 
     /// Cuts everything of a tenant off at once, and refuses everything for it until it is resumed.
@@ -67,14 +74,22 @@ impl App {
     }
 
     /// Cuts a tenant off and deletes everything it has. Its id is never given again.
+    ///
+    /// Its keys and secrets go first, while it is in quarantine: should that fail, it can be deleted again.
     pub async fn delete_tenant(&self, id: &TenantId) -> Result<(), AppError> {
-        // What it used since the last line would go with it.
-        self.settle_usage().await?;
+        // What it used since the last line goes with it; that it cannot be written is no reason to keep the rest.
+        if let Err(error) = self.settle_usage().await {
+            tracing::error!(tenant = %id, %error, "what a tenant used last is lost with it");
+        }
         let (act, fleet, tenant) = self.on_tenant("tenant.delete", id);
         let vault = self.vault().clone();
         let delete = move |r: Arc<Recorded>| async move {
-            let agents = fleet.delete_tenant(&r, &tenant).await?;
-            vault.shred(&tenant).await?;
+            let shred = async { Ok::<_, AppError>(vault.shred(&tenant).await?) };
+            let agents = fleet.delete_tenant(&r, &tenant, shred).await?;
+            // What was set between the two is gone from the store with the tenant, and signs for nobody.
+            if let Err(error) = vault.shred(&tenant).await {
+                tracing::warn!(%tenant, %error, "a key or secret of a deleted tenant stays in memory until the host stops");
+            }
             Ok::<_, AppError>(agents)
         };
         let agents = self.controlled(act, delete).await?;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use host_ledger::Act;
 use host_model::{KeyId, Principal, SecretName, TenantId};
-use host_vault::{KeyView, SecretView, Vault, Zeroizing};
+use host_vault::{KeyState, KeyView, SecretView, Vault, Zeroizing};
 
 use crate::{App, AppError};
 
@@ -64,7 +64,13 @@ impl App {
     /// Sees that the host can sign for every tenant: those that an earlier version created have no key yet.
     pub async fn ensure_keys(&self) -> Result<(), AppError> {
         for tenant in self.tenants() {
-            self.vault().ensure_key(&tenant.record.id).await?;
+            let (vault, id) = (self.vault().clone(), tenant.record.id);
+            let signs = |key: &KeyView| key.principal == Principal::Host && key.state == KeyState::Active;
+            if vault.key_list(&id).iter().any(signs) {
+                continue;
+            }
+            let act = Act::host("key.rotate").tenant(&id).on(&id);
+            self.controlled(act, move |_| async move { vault.ensure_key(&id).await }).await?;
         }
         Ok(())
     }

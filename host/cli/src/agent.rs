@@ -76,16 +76,16 @@ enum AgentVerb {
     Approve {
         /// Which agent
         id: AgentId,
-        /// The version that waits, or the revision it will be
-        version: String,
+        #[command(flatten)]
+        decide: DecideArgs,
     },
     /// Reject a version that asks for more than the one before it
     #[command(after_help = "Example:\n  bailiwick agent reject echo 1.1.0 --tenant acme")]
     Reject {
         /// Which agent
         id: AgentId,
-        /// The version that waits, or the revision it will be
-        version: String,
+        #[command(flatten)]
+        decide: DecideArgs,
     },
     /// Cut an agent off at once, drop what waits for it, and refuse to start it until it is released
     #[command(after_help = "Example:\n  bailiwick agent quarantine echo --tenant acme --reason 'mines coins'")]
@@ -145,6 +145,21 @@ enum AgentVerb {
     },
 }
 
+/// Which version is decided on.
+#[derive(Debug, Args)]
+struct DecideArgs {
+    /// The version that waits, or the revision it will be
+    // Not by the name of the field: that is the `--version` every verb has.
+    #[arg(id = "pending", value_name = "VERSION")]
+    version: String,
+    /// Its component, as `agent show` tells it: another one is refused
+    #[arg(long, value_name = "sha256:HEX")]
+    digest: Option<String>,
+    /// The digest of its manifest, as `agent show` tells it: another one is refused
+    #[arg(long, value_name = "sha256:HEX")]
+    manifest_digest: Option<String>,
+}
+
 /// One client, in one tenant, printing in one format.
 pub(super) struct Session<'a> {
     client: Client,
@@ -162,8 +177,8 @@ pub(crate) async fn run(args: AgentArgs) -> Result<(), CliError> {
         AgentVerb::Start { id } => session.steer(&id, "start").await,
         AgentVerb::Stop { id } => session.steer(&id, "stop").await,
         AgentVerb::Restart { id } => session.steer(&id, "restart").await,
-        AgentVerb::Approve { id, version } => session.decide(&id, "approve", version).await,
-        AgentVerb::Reject { id, version } => session.decide(&id, "reject", version).await,
+        AgentVerb::Approve { id, decide } => session.decide(&id, "approve", decide).await,
+        AgentVerb::Reject { id, decide } => session.decide(&id, "reject", decide).await,
         AgentVerb::Quarantine { id, reason } => session.quarantine(&id, reason).await,
         AgentVerb::Release { id } => session.release(&id).await,
         AgentVerb::Delete { id, yes } => session.delete(&id, yes).await,
@@ -185,9 +200,11 @@ impl Session<'_> {
         check_up(&agent)
     }
 
-    async fn decide(&self, id: &AgentId, act: &str, version: String) -> Result<(), CliError> {
+    async fn decide(&self, id: &AgentId, act: &str, decide: DecideArgs) -> Result<(), CliError> {
         let path = format!("{PATH}/{id}/{act}");
-        let agent: Agent = self.client.post(&path, &self.query(), &DecideVersion { version }).await?;
+        let DecideArgs { version, digest, manifest_digest } = decide;
+        let body = DecideVersion { version, digest, manifest_digest };
+        let agent: Agent = self.client.post(&path, &self.query(), &body).await?;
         self.connection.output.document(&agent, show::progress)?;
         check_up(&agent)
     }

@@ -8,9 +8,9 @@ use host_courier::{Counters, Party};
 use host_model::{AgentId, TenantId};
 use parking_lot::Mutex;
 
-use crate::crash_loop::CrashLoop;
+use crate::crash_loop::CrashBell;
+use crate::health::Health;
 use crate::hold::AgentHold;
-use crate::runner::Health;
 use crate::start::Running;
 use crate::{AgentStatus, Deployment, Pending, Phase, Step};
 
@@ -29,7 +29,6 @@ pub(crate) struct Agent {
     pub(crate) counters: Arc<Counters>,
     pub(crate) health: Arc<Health>,
     pub(crate) hold: AgentHold,
-    pub(crate) crash_loop: Arc<CrashLoop>,
     view: Mutex<View>,
     peers: AtomicU32,
 }
@@ -47,15 +46,14 @@ struct View {
 }
 
 impl Agent {
-    pub(crate) fn new(spec: Arc<Spec>, hold: AgentHold, crash_loop: CrashLoop) -> Arc<Self> {
+    pub(crate) fn new(spec: Arc<Spec>, hold: AgentHold, bell: CrashBell) -> Arc<Self> {
         Arc::new(Self {
             tenant: spec.deployment.tenant.clone(),
             id: spec.deployment.agent.clone(),
             running: tokio::sync::Mutex::default(),
             counters: Arc::default(),
-            health: Arc::default(),
+            health: Arc::new(Health::new(bell)),
             hold,
-            crash_loop: Arc::new(crash_loop),
             view: Mutex::new(View {
                 spec,
                 phase: Phase::Stopped,
@@ -106,6 +104,14 @@ impl Agent {
 
     pub(crate) fn set_pending(&self, pending: Option<Arc<Pending>>) {
         self.view.lock().pending = pending;
+    }
+
+    /// The revision that the next deployment is: no number of one that waits is given again while it waits, so that who looked
+    /// at that one does not approve another.
+    pub(crate) fn next_revision(&self) -> u32 {
+        let view = self.view.lock();
+        let waits = view.pending.as_ref().map_or(0, |pending| pending.revision);
+        view.spec.deployment.revision.max(waits).saturating_add(1)
     }
 
     pub(crate) fn set_peers(&self, peers: usize) {

@@ -28,28 +28,48 @@ pub struct Pending {
     pub(crate) deploy: Deploy,
 }
 
+/// The version that was looked at. One that took its place since is not decided on unseen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LookedAt {
+    /// The revision it will be, or the author's version.
+    pub version: String,
+    /// Its component.
+    pub digest: Digest,
+    /// The digest of its manifest.
+    pub manifest_digest: Digest,
+}
+
 impl Pending {
-    /// Whether a person means this one: by the revision it will be, or by the author's version.
-    fn is(&self, version: &str) -> bool {
-        version == self.version || version.parse() == Ok(self.revision)
+    /// Whether this is the one that was looked at: by its name, and by all it is made of.
+    fn is(&self, looked_at: &LookedAt) -> bool {
+        let LookedAt { version, digest, manifest_digest } = looked_at;
+        let named = *version == self.version || version.parse() == Ok(self.revision);
+        named && *digest == self.digest && *manifest_digest == self.manifest_digest
     }
 }
 
 impl Fleet {
+    /// The version of an agent that waits now.
+    pub fn pending(&self, tenant: &TenantId, agent: &AgentId) -> Result<Arc<Pending>, FleetError> {
+        let (_, agent) = self.find(tenant, agent)?;
+        agent.pending().ok_or_else(|| FleetError::NothingPending(agent.id.clone()))
+    }
+
     /// Deploys a version that waits, exactly as it was looked at.
     pub async fn approve(
         &self,
         _recorded: &Recorded,
         tenant: &TenantId,
         agent: &AgentId,
-        version: &str,
+        looked_at: &LookedAt,
     ) -> Result<AgentStatus, FleetError> {
         let (tenant, agent) = self.find(tenant, agent)?;
         let _turn = tenant.deploying.lock().await;
         agent.hold.takes_work()?;
-        let pending = waiting(&agent, version)?;
+        let pending = waiting(&agent, looked_at)?;
         let manifest = Manifest::parse(&pending.deploy.manifest)?;
         let checked = self.check_new(&tenant, pending.digest, &manifest).await?;
+        self.still_allowed(&tenant, &checked, &pending.digest, &manifest).await?;
         let spec = self.spec(&tenant, pending.revision, pending.deploy, manifest);
         self.replace(&tenant, &agent, spec, checked).await?;
         self.withdraw(&agent).await?;
@@ -62,11 +82,11 @@ impl Fleet {
         _recorded: &Recorded,
         tenant: &TenantId,
         agent: &AgentId,
-        version: &str,
+        looked_at: &LookedAt,
     ) -> Result<AgentStatus, FleetError> {
         let (tenant, agent) = self.find(tenant, agent)?;
         let _turn = tenant.deploying.lock().await;
-        waiting(&agent, version)?;
+        waiting(&agent, looked_at)?;
         self.withdraw(&agent).await?;
         Ok(agent.status())
     }
@@ -133,15 +153,15 @@ impl Fleet {
         Ok(())
     }
 
-    async fn component(&self, digest: &Digest) -> Result<Component, FleetError> {
+    pub(crate) async fn component(&self, digest: &Digest) -> Result<Component, FleetError> {
         let bytes = self.parts().components.load(digest).await?.ok_or(FleetError::NoComponent(*digest))?;
         Ok(Component::read(&bytes)?)
     }
 }
 
-fn waiting(agent: &Agent, version: &str) -> Result<Pending, FleetError> {
+fn waiting(agent: &Agent, looked_at: &LookedAt) -> Result<Pending, FleetError> {
     let pending = agent.pending().ok_or_else(|| FleetError::NothingPending(agent.id.clone()))?;
-    if pending.is(version) {
+    if pending.is(looked_at) {
         return Ok(Pending::clone(&pending));
     }
     Err(FleetError::OtherPending {
@@ -166,5 +186,34 @@ fn pending(record: &PendingRecord, version: String, widened: Vec<Widened>) -> Ar
 impl Tenant {
     pub(crate) fn each_agent(&self, act: impl Fn(&Agent)) {
         self.agents.read().values().for_each(|agent| act(agent));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_version_is_decided_on_by_its_name_and_by_all_it_is_made_of() {
+        let (component, manifest, other) = (Digest::of(b"component"), Digest::of(b"manifest"), Digest::of(b"other"));
+        let waits = Pending {
+            revision: 3,
+            version: "1.1.0".to_owned(),
+            digest: component,
+            manifest_digest: manifest,
+            asked: Timestamp::from_millis(0),
+            widened: Vec::new(),
+            deploy: Deploy { manifest: "manifest".to_owned(), digest: component, start: true },
+        };
+        let check = |version: &str, digest, manifest_digest, expected| {
+            let looked_at = LookedAt { version: version.to_owned(), digest, manifest_digest };
+            assert_eq!(waits.is(&looked_at), expected, "{looked_at:?}");
+        };
+        check("3", component, manifest, true);
+        check("1.1.0", component, manifest, true);
+        check("2", component, manifest, false);
+        check("1.0.0", component, manifest, false);
+        check("3", other, manifest, false);
+        check("1.1.0", component, other, false);
     }
 }

@@ -6,141 +6,26 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use foldhash::fast::RandomState;
 use host_bus::Bus;
-use host_component::{ComponentError, Digest, Manifest, ManifestError, Objection, PolicyError};
+use host_component::{Digest, Manifest};
 use host_courier::{Courier, Party};
-use host_engine::{CutOff, Engine, EngineError};
+use host_engine::Engine;
 use host_ledger::Recorded;
 use host_model::{AgentId, Caller, Clock, Incarnation, TenantId};
-use host_quota::{BadQuota, TenantBudgets, TenantLimits};
-use host_registry::{CardRepository, CardStoreError, Registry};
+use host_quota::{TenantBudgets, TenantLimits};
+use host_registry::{CardRepository, Registry};
 use parking_lot::RwLock;
 use tokio::sync::mpsc;
 
 use crate::agent::{Agent, Spec};
-use crate::crash_loop::{CrashAlarm, CrashLoop, alarms};
+use crate::crash_loop::{CrashAlarm, CrashBell, alarms};
 use crate::hold::{AgentHold, TenantHold};
 use crate::policy::{self, Policies};
 use crate::start::{Checked, Running};
 use crate::tenants::apply_limits;
 use crate::{
-    AgentData, AgentStatus, Components, ControlRepository, Deployment, Desired, Phase, PolicyBook, Repository,
-    RepositoryError, Shards, Step, TenantControl, TenantRecord,
+    AgentData, AgentStatus, Components, ControlRepository, Deployment, Desired, FleetError, Phase, PolicyBook,
+    Repository, RepositoryError, Shards, Step, TenantControl, TenantRecord,
 };
-
-/// Why the fleet did not do it.
-#[derive(Debug, thiserror::Error)]
-pub enum FleetError {
-    /// No such tenant here.
-    #[error("no tenant '{0}'")]
-    NoTenant(TenantId),
-    /// No such agent in that tenant.
-    #[error("no agent '{0}'")]
-    NoAgent(AgentId),
-    /// No component of that digest was uploaded.
-    #[error("no component {0}: upload it first")]
-    NoComponent(Digest),
-    /// The id is in use, or was: ids are never given again.
-    #[error("the id '{0}' is taken: ids are never given again, choose another")]
-    Taken(String),
-    /// The manifest is off.
-    #[error(transparent)]
-    Manifest(#[from] ManifestError),
-    /// The manifest of an agent deployed before is off: another version of the host took it.
-    #[error("the kept manifest of agent '{agent}' of tenant '{tenant}' does not load")]
-    Kept {
-        /// Whose.
-        tenant: TenantId,
-        /// Which.
-        agent: AgentId,
-        /// Why.
-        #[source]
-        source: ManifestError,
-    },
-    /// The policy is off.
-    #[error(transparent)]
-    Policy(PolicyError),
-    /// A policy that was set before is off: another version of the host took it.
-    #[error("the kept policy of tenant '{tenant}' does not load")]
-    KeptPolicy {
-        /// Whose.
-        tenant: TenantId,
-        /// Why.
-        #[source]
-        source: PolicyError,
-    },
-    /// No version of that agent waits for approval.
-    #[error("no version of agent '{0}' waits for approval")]
-    NothingPending(AgentId),
-    /// Another version waits than was named: look at it first.
-    #[error(
-        "revision {revision} ({version}) of agent '{agent}' waits, not the one you named: look at it with `agent show`"
-    )]
-    OtherPending {
-        /// Which agent.
-        agent: AgentId,
-        /// The revision that waits.
-        revision: u32,
-        /// Its author's version.
-        version: String,
-    },
-    /// The component cannot be read.
-    #[error(transparent)]
-    Component(#[from] ComponentError),
-    /// The component needs what was not granted, or lacks what is needed.
-    #[error("the component {}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; it "))]
-    Objections(Vec<Objection>),
-    /// The component cannot be compiled or linked.
-    #[error(transparent)]
-    Engine(#[from] EngineError),
-    /// A resident instance did not start.
-    #[error("the agent did not start: {0}")]
-    DidNotStart(CutOff),
-    /// The tenant takes no new work.
-    #[error("tenant '{tenant}' is suspended ({reason}): resume it first")]
-    Suspended {
-        /// Which.
-        tenant: TenantId,
-        /// Why.
-        reason: String,
-    },
-    /// Everything of the tenant is cut off.
-    #[error("tenant '{tenant}' is quarantined ({reason}): resume it first")]
-    TenantQuarantined {
-        /// Which.
-        tenant: TenantId,
-        /// Why.
-        reason: String,
-    },
-    /// The agent is cut off.
-    #[error("agent '{agent}' is quarantined ({reason}): release it first")]
-    Quarantined {
-        /// Which.
-        agent: AgentId,
-        /// Why.
-        reason: String,
-    },
-    /// A quota cannot be meant.
-    #[error(transparent)]
-    Quota(#[from] BadQuota),
-    /// It runs no instance that could do it.
-    #[error("agent '{0}' is not running: start it first")]
-    NotRunning(AgentId),
-    /// The agent takes no orders.
-    #[error("agent '{0}' takes no commands: it is not resident, or its component exports no lifecycle")]
-    NoCommands(AgentId),
-    /// The agent refused an order, or was cut off over it.
-    #[error("the agent refused the command: {0}")]
-    CommandRefused(String),
-    /// The host failed. Its log says more.
-    #[error("the host panicked while it started the agent")]
-    HostPanicked,
-    /// The store failed.
-    #[error(transparent)]
-    Repository(#[from] RepositoryError),
-    /// The store failed over a card.
-    #[error(transparent)]
-    Cards(#[from] CardStoreError),
-}
 
 /// What a fleet works with.
 pub struct FleetParts {
@@ -205,8 +90,10 @@ pub(crate) struct Tenant {
     operator: Arc<Party>,
     pub(crate) agents: RwLock<HashMap<AgentId, Arc<Agent>, RandomState>>,
     pub(crate) policies: RwLock<Policies>,
-    /// Held while a deployment changes which agents there are, and while the policy it is held against changes.
+    /// Held while a deployment changes which agents there are, from beginning to end of a start.
     pub(crate) deploying: tokio::sync::Mutex<()>,
+    /// Held while a policy is kept and takes effect. Not for as long as a deployment takes: a narrower policy waits for nobody.
+    pub(crate) changing_policy: tokio::sync::Mutex<()>,
 }
 
 impl Fleet {
@@ -307,13 +194,14 @@ impl Fleet {
         // From here on one at a time, so that two deployments of one id do not both find it free.
         let _turn = tenant.deploying.lock().await;
         tenant.hold.takes_work()?;
+        self.still_allowed(&tenant, &checked, &deploy.digest, &manifest).await?;
         let Some(agent) = tenant.agents.read().get(&manifest.agent.id).cloned() else {
             let spec = self.spec(&tenant, 1, deploy, manifest);
             return self.first_deploy(&tenant, spec, checked).await;
         };
         agent.hold.takes_work()?;
         let widened = self.widening(&agent, &deploy.digest, &manifest).await?;
-        let revision = agent.spec().deployment.revision + 1;
+        let revision = agent.next_revision();
         let spec = self.spec(&tenant, revision, deploy.clone(), manifest);
         if !widened.is_empty() {
             return self.keep_pending(&agent, &spec, deploy, widened).await;
@@ -474,8 +362,10 @@ impl Fleet {
         spec: Arc<Spec>,
         checked: Checked,
     ) -> Result<AgentStatus, FleetError> {
-        let agent = tenant.add(self.agent_of(tenant, spec.clone()));
+        let agent = self.agent_of(tenant, spec.clone());
+        // Before anybody finds it: who starts or quarantines it waits for the deployment.
         let mut running = agent.running.lock().await;
+        tenant.add(agent.clone());
         let deployed = self.deploy_stopped(tenant, &agent, &spec, checked).await;
         match deployed {
             Ok(up) => *running = up,
@@ -576,8 +466,9 @@ impl Fleet {
         let hold = TenantHold::new(record.id.clone(), control);
         let caller = Caller::born(record.id.clone(), AgentId::operator(), String::new(), self.next_incarnation());
         let operator = policy::operator(caller, &budgets, hold.switch().clone());
-        let (agents, policies, deploying) = (RwLock::default(), RwLock::default(), tokio::sync::Mutex::default());
-        let tenant = Tenant { record, budgets, hold, operator, agents, policies, deploying };
+        let (agents, policies) = (RwLock::default(), RwLock::default());
+        let (deploying, changing_policy) = (tokio::sync::Mutex::default(), tokio::sync::Mutex::default());
+        let tenant = Tenant { record, budgets, hold, operator, agents, policies, deploying, changing_policy };
         apply_limits(&tenant, self.shards(), &limits);
         self.parts().policies.set(tenant.id(), tenant.policies.read().enforced.clone());
         self.0.tenants.write().insert(tenant.record.id.clone(), Arc::new(tenant));
@@ -587,7 +478,7 @@ impl Fleet {
     fn agent_of(&self, tenant: &Tenant, spec: Arc<Spec>) -> Arc<Agent> {
         let (tenant_id, agent) = (spec.deployment.tenant.clone(), spec.deployment.agent.clone());
         let hold = AgentHold::new(agent.clone(), tenant.hold.clone());
-        Agent::new(spec, hold, CrashLoop::new(tenant_id, agent, self.0.crash_loops.0.clone()))
+        Agent::new(spec, hold, CrashBell::new(tenant_id, agent, self.0.crash_loops.0.clone()))
     }
 
     pub(crate) fn alarms(&self) -> &tokio::sync::Mutex<mpsc::Receiver<CrashAlarm>> {
@@ -649,8 +540,7 @@ impl Tenant {
         self.hold.overrides().over(defaults)
     }
 
-    fn add(&self, agent: Arc<Agent>) -> Arc<Agent> {
-        self.agents.write().insert(agent.id.clone(), agent.clone());
-        agent
+    fn add(&self, agent: Arc<Agent>) {
+        self.agents.write().insert(agent.id.clone(), agent);
     }
 }

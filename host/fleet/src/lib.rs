@@ -6,7 +6,9 @@ mod agent;
 mod approval;
 mod control;
 mod crash_loop;
+mod error;
 mod fleet;
+mod health;
 mod hold;
 mod policy;
 mod policy_book;
@@ -18,13 +20,13 @@ mod source;
 mod start;
 mod status;
 mod streak;
-
 mod tenants;
 
-pub use approval::Pending;
+pub use approval::{LookedAt, Pending};
 pub use control::{AgentQuarantine, ControlRepository, Notice, Standing, TenantControl};
 pub use crash_loop::CrashAlarm;
-pub use fleet::{Deploy, Fleet, FleetError, FleetParts};
+pub use error::FleetError;
+pub use fleet::{Deploy, Fleet, FleetParts};
 pub use policy::{PolicyInForce, ShadowPolicy};
 pub use policy_book::PolicyBook;
 pub use repository::{

@@ -96,8 +96,9 @@ impl Fleet {
     ) -> Result<Arc<PolicyInForce>, FleetError> {
         let tenant = self.tenant(tenant)?;
         let document = PolicyDocument::parse(&text)?;
-        // One change at a time, and none while a deployment is being decided.
-        let _turn = tenant.deploying.lock().await;
+        // One change at a time. A deployment under way is held back by the party it is, like any agent that runs.
+        let _turn = tenant.changing_policy.lock().await;
+        self.still_there(&tenant)?;
         let version = tenant.policies.read().enforced.version.saturating_add(1);
         let set = self.parts().clock.now();
         let record = PolicyRecord { tenant: tenant.id().clone(), shadow: false, version, text: text.clone(), set };
@@ -119,7 +120,8 @@ impl Fleet {
     ) -> Result<Option<Arc<ShadowPolicy>>, FleetError> {
         let tenant = self.tenant(tenant)?;
         let document = text.as_deref().map(PolicyDocument::parse).transpose()?;
-        let _turn = tenant.deploying.lock().await;
+        let _turn = tenant.changing_policy.lock().await;
+        self.still_there(&tenant)?;
         let since = self.parts().clock.now();
         let shadow = text.zip(document).map(|(text, document)| shadow(text, document, since));
         match &shadow {

@@ -10,11 +10,11 @@ use host_model::{AgentId, TenantId};
 use crate::agent::Agent;
 use crate::crash_loop::CrashAlarm;
 use crate::fleet::{Fleet, Tenant};
-use crate::{AgentQuarantine, AgentStatus, Desired, FleetError, Notice, Phase, Standing, Step, TenantStatus};
+use crate::{AgentQuarantine, AgentStatus, Desired, FleetError, Phase, Standing, Step, TenantStatus};
 
 impl Fleet {
     /// Cuts an agent off, drops what waits for it, and refuses to start it until it is released. It is no error to quarantine an
-    /// agent again: the first reason stays.
+    /// agent again: the first reason stays. One whose first deployment is under way is refused it, and is not deployed.
     pub async fn quarantine(
         &self,
         _recorded: &Recorded,
@@ -23,9 +23,20 @@ impl Fleet {
         reason: String,
     ) -> Result<AgentStatus, FleetError> {
         let (tenant, agent) = self.find(tenant, agent)?;
-        self.keep_quarantine(&tenant, &agent, self.notice(reason)).await?;
+        // Held to the end: what is started after a release is not taken for what is to be cleared away.
+        let _turn = tenant.hold.turn.lock().await;
+        let notice = self.notice(reason);
+        let quarantine =
+            AgentQuarantine { tenant: agent.tenant.clone(), agent: agent.id.clone(), notice: notice.clone() };
+        let kept = self.parts().controls.quarantine(&quarantine).await?;
+        // One that is not deployed is being deployed for the first time, or is gone.
+        tenant.still_has(&agent)?;
+        agent.hold.quarantine(notice);
         self.cut_off(&agent).await;
         self.clear(&agent).await;
+        if !kept && tenant.still_has(&agent).is_ok() && !self.parts().controls.quarantine(&quarantine).await? {
+            return Err(FleetError::NoAgent(quarantine.agent));
+        }
         Ok(agent.status())
     }
 
@@ -44,7 +55,6 @@ impl Fleet {
             tenant.still_has(&agent)?;
             self.want(&agent, Desired::Stopped).await?;
             self.parts().controls.release(&agent.tenant, &agent.id).await?;
-            agent.crash_loop.succeeded();
             agent.hold.release();
             tracing::info!(tenant = %agent.tenant, agent = %agent.id, "released from quarantine");
         }
@@ -59,10 +69,9 @@ impl Fleet {
         reason: String,
     ) -> Result<TenantStatus, FleetError> {
         let tenant = self.tenant(id)?;
-        {
-            let _turn = tenant.hold.turn.lock().await;
-            self.decide(&tenant, Standing::Quarantined(self.notice(reason))).await?;
-        }
+        // Held to the end: what a resumption starts is not taken for what is to be cleared away.
+        let _turn = tenant.hold.turn.lock().await;
+        self.decide(&tenant, Standing::Quarantined(self.notice(reason))).await?;
         self.cut_off_all(&tenant).await;
         Ok(self.status_of(&tenant))
     }
@@ -87,17 +96,6 @@ impl Fleet {
         drop(tenant.deploying.lock().await);
         let agents = tenant.all();
         join_all(agents.iter().map(|agent| self.clear(agent))).await;
-    }
-
-    async fn keep_quarantine(&self, tenant: &Tenant, agent: &Agent, notice: Notice) -> Result<(), FleetError> {
-        let _turn = tenant.hold.turn.lock().await;
-        let quarantine =
-            AgentQuarantine { tenant: agent.tenant.clone(), agent: agent.id.clone(), notice: notice.clone() };
-        if !self.parts().controls.quarantine(&quarantine).await? {
-            return Err(FleetError::NoAgent(quarantine.agent));
-        }
-        agent.hold.quarantine(notice);
-        Ok(())
     }
 
     /// Ends what an agent runs and drops what waits for it, whoever is starting or stopping it meanwhile.

@@ -2,7 +2,7 @@
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use futures_util::FutureExt as _;
@@ -15,70 +15,8 @@ use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 
 use crate::LastFailure;
-use crate::crash_loop::CrashLoop;
+use crate::health::Health;
 use crate::shards::{Runner, Work, panic_text};
-use crate::streak::{Streak, doubled};
-
-/// How the handling of messages went lately. Outlives a single start.
-#[derive(Default)]
-pub(crate) struct Health {
-    last_failure: Mutex<Option<LastFailure>>,
-    backing_off: AtomicU32,
-    streak: Mutex<Streak>,
-    /// Whether there is a streak, so that a success after a success asks for no lock.
-    failing: AtomicBool,
-}
-
-impl Health {
-    pub(crate) fn last_failure(&self) -> Option<LastFailure> {
-        self.last_failure.lock().clone()
-    }
-
-    pub(crate) fn backing_off(&self) -> u32 {
-        self.backing_off.load(Ordering::Relaxed)
-    }
-
-    /// A message was handled or refused in good order, or the agent begins anew: what failed before is forgiven. Says whether
-    /// anything had failed.
-    pub(crate) fn forgive(&self) -> bool {
-        let failing = self.failing.swap(false, Ordering::Relaxed);
-        if failing {
-            self.streak.lock().ended();
-        }
-        failing
-    }
-
-    fn failed(&self) {
-        self.failing.store(true, Ordering::Relaxed);
-        self.streak.lock().failed();
-    }
-
-    /// Waits as long as the failures in a row demand, unless the agent is stopped meanwhile. Counted as backing off.
-    async fn back_off(&self, stopping: &CancellationToken) {
-        let wait = self.streak.lock().wait();
-        if !wait.is_zero() {
-            let _counted = BackingOff::begin(self);
-            // Stopped or not, the wait is over.
-            let _ = stopping.run_until_cancelled(tokio::time::sleep(wait)).await;
-        }
-    }
-}
-
-/// One instance that waits to be started again. Dropped with the call that waits for it, if the agent is cut off.
-struct BackingOff<'a>(&'a Health);
-
-impl<'a> BackingOff<'a> {
-    fn begin(health: &'a Health) -> Self {
-        health.backing_off.fetch_add(1, Ordering::Relaxed);
-        Self(health)
-    }
-}
-
-impl Drop for BackingOff<'_> {
-    fn drop(&mut self) {
-        self.0.backing_off.fetch_sub(1, Ordering::Relaxed);
-    }
-}
 
 /// What both run modes need to handle a message.
 pub(crate) struct Desk {
@@ -87,7 +25,6 @@ pub(crate) struct Desk {
     pub(crate) courier: Courier,
     pub(crate) party: Arc<Party>,
     pub(crate) health: Arc<Health>,
-    pub(crate) crash_loop: Arc<CrashLoop>,
     pub(crate) clock: Arc<dyn Clock>,
     /// Told after each message, for who waits until the last is handled.
     pub(crate) idle: Notify,
@@ -154,20 +91,16 @@ impl Desk {
         let (caller, message) = (&self.party.caller, accepted.envelope().id);
         let word = cause.map_or("refused by the agent", TrapCause::as_str);
         tracing::warn!(tenant = %caller.tenant(), agent = %caller.agent(), %message, cause = word, detail, "message failed");
-        *self.health.last_failure.lock() =
-            Some(LastFailure { cause, detail: detail.clone(), at: self.clock.now(), message });
+        let detail = detail.clone();
+        self.health.note(LastFailure { cause, detail, at: self.clock.now(), message });
     }
 
     /// Whether it goes well with the agent. A success after a success asks for no lock.
     fn judge(&self, outcome: &Outcome) {
         match outcome {
             Outcome::Trapped { cause: TrapCause::Host, .. } => {}
-            Outcome::Trapped { cause, detail } => {
-                self.health.failed();
-                self.crash_loop.cut_off(self.clock.uptime_millis(), *cause, detail);
-            }
-            _ if self.health.forgive() => self.crash_loop.succeeded(),
-            _ => {}
+            Outcome::Trapped { cause, detail } => self.health.failed(*cause, detail),
+            Outcome::Done(_) | Outcome::Retry { .. } | Outcome::Rejected { .. } => self.health.forgive(),
         }
     }
 }
@@ -211,12 +144,11 @@ pub(crate) struct Residents {
     desk: Arc<Desk>,
     turns: Semaphore,
     idle: Mutex<Vec<Resident>>,
-    failures: AtomicU32,
 }
 
 impl Residents {
     pub(crate) fn new(desk: Arc<Desk>, started: Vec<Resident>) -> Self {
-        Self { desk, turns: Semaphore::new(started.len()), idle: Mutex::new(started), failures: AtomicU32::new(0) }
+        Self { desk, turns: Semaphore::new(started.len()), idle: Mutex::new(started) }
     }
 
     /// Passes an operator's order to one instance. `None` if none is up, or the component takes no orders.
@@ -224,16 +156,28 @@ impl Residents {
         let _turn = self.turns.acquire().await.expect("never closed");
         let mut resident = self.take()?;
         let answer = resident.command(name, data).await;
+        match &answer {
+            None => {}
+            Some(Ok(_)) => self.desk.health.forgive(),
+            Some(Err(cut_off)) => self.desk.health.failed(cut_off.cause, &cut_off.detail),
+        }
         self.put_back(resident, matches!(answer, Some(Err(_)))).await;
         answer
     }
 
-    /// Tells all instances that they will be stopped, and drops them.
-    pub(crate) async fn stop(&self) {
-        while let Some(mut resident) = self.take() {
-            if let Err(cut_off) = resident.stop().await {
-                self.report("did not stop in good order", &cut_off);
+    /// Tells all instances that they will be stopped, and drops them. Those whose turn has not come by then are not told.
+    pub(crate) async fn stop(&self, by: tokio::time::Instant) {
+        let told = async {
+            while let Some(mut resident) = self.take() {
+                if let Err(cut_off) = resident.stop().await {
+                    self.report("did not stop in good order", &cut_off);
+                }
             }
+        };
+        if tokio::time::timeout_at(by, told).await.is_err() {
+            let caller = &self.desk.party.caller;
+            let untold = self.idle.lock().len();
+            tracing::warn!(tenant = %caller.tenant(), agent = %caller.agent(), untold, "resident instances took too long to stop");
         }
     }
 
@@ -247,7 +191,6 @@ impl Residents {
             drop(resident);
             self.replace().await;
         } else {
-            self.failures.store(0, Ordering::Relaxed);
             self.idle.lock().push(resident);
         }
     }
@@ -256,21 +199,18 @@ impl Residents {
     ///
     /// Whoever used the instance waits for this: its turn, and its place in the mailbox's count, stay taken meanwhile.
     async fn replace(&self) {
-        let _counted = BackingOff::begin(&self.desk.health);
-        while !self.desk.stopping.is_cancelled() {
-            let failures = self.failures.fetch_add(1, Ordering::Relaxed);
-            if self.desk.stopping.run_until_cancelled(tokio::time::sleep(doubled(failures))).await.is_none() {
-                break;
-            }
-            match self.desk.program.start(&self.desk.birth).await {
+        let Desk { health, stopping, program, birth, party, .. } = &*self.desk;
+        let _counted = health.count_backing_off();
+        while stopping.run_until_cancelled(tokio::time::sleep(health.instance_wait())).await.is_some() {
+            match program.start(birth).await {
                 Ok(resident) => {
-                    self.desk.party.counters.restarts.fetch_add(1, Ordering::Relaxed);
+                    party.counters.restarts.fetch_add(1, Ordering::Relaxed);
                     self.idle.lock().push(resident);
                     break;
                 }
                 Err(cut_off) => {
                     self.report("did not start again", &cut_off);
-                    self.desk.crash_loop.cut_off(self.desk.clock.uptime_millis(), cut_off.cause, &cut_off.detail);
+                    health.failed(cut_off.cause, &cut_off.detail);
                 }
             }
         }

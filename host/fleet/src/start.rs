@@ -6,12 +6,13 @@ use std::time::Duration;
 use host_bus::{Interest, Subscribe, SubscriptionId};
 use host_component::{Capability, Component, Digest, Manifest, review};
 use host_courier::{Courier, Mail, Party};
-use host_engine::{Birth, Program, Resident};
+use host_engine::{Birth, CutOff, Program, Resident};
 use host_gate::Accepted;
 use host_mailbox::{Address, Open, Push};
-use host_model::{Caller, CardQuery, Policy, RunMode};
+use host_model::{Caller, CardQuery, Policy, RunMode, TrapCause};
 use host_registry::card_of;
 use tokio::sync::{Notify, oneshot};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::agent::{Agent, Spec};
@@ -20,8 +21,12 @@ use crate::runner::{Desk, PerMessage, Residents};
 use crate::shards::{Runner, Shard, Work};
 use crate::{FleetError, FleetParts, Phase, Step};
 
-/// How long a stop waits for messages that are being handled or wait.
-const DRAIN_MAX: Duration = Duration::from_secs(5);
+/// How long a stop takes: it waits for messages that are being handled or wait, and tells resident instances.
+const STOP_MAX: Duration = Duration::from_secs(5);
+/// What of it is left to resident instances for what they do when they are told.
+const LAST_WORD_MAX: Duration = Duration::from_secs(1);
+/// How long all resident instances of an agent have to start, together; or as long as one alone may take, if that is longer.
+const START_ALL_MAX: Duration = Duration::from_secs(60);
 
 /// A start that went all the way.
 pub(crate) struct Running {
@@ -60,7 +65,11 @@ impl Mail for MailboxAt {
 }
 
 /// What load and validate prove: the component of a deployment may run under its manifest.
-pub(crate) struct Checked(Arc<Program>);
+pub(crate) struct Checked {
+    program: Arc<Program>,
+    /// The version of the policy it was held against.
+    policy: u32,
+}
 
 impl Fleet {
     /// Whether a version may be deployed: both keys must turn for all it asks for.
@@ -71,7 +80,24 @@ impl Fleet {
         manifest: &Manifest,
     ) -> Result<Checked, FleetError> {
         let policy = tenant.policies.read().enforced.clone();
-        self.check(digest, manifest, Some(&policy.document.policy), |_| ()).await
+        let program = self.check(digest, manifest, Some(&policy.document.policy), |_| ()).await?;
+        Ok(Checked { program, policy: policy.version })
+    }
+
+    /// Said again once the turn to deploy is held: another policy may have come into force meanwhile. Nothing is compiled again.
+    pub(crate) async fn still_allowed(
+        &self,
+        tenant: &Tenant,
+        checked: &Checked,
+        digest: &Digest,
+        manifest: &Manifest,
+    ) -> Result<(), FleetError> {
+        let policy = tenant.policies.read().enforced.clone();
+        if policy.version == checked.policy {
+            return Ok(());
+        }
+        let component = self.component(digest).await?;
+        review(&component, manifest, Some(&policy.document.policy)).map(drop).map_err(FleetError::Objections)
     }
 
     /// Whether what is deployed may start: its policy may have become narrower since, and it starts with what is left.
@@ -84,7 +110,8 @@ impl Fleet {
         let policy = tenant.policies.read().enforced.clone();
         let mut manifest = spec.manifest.clone();
         manifest.grants = manifest.grants.and(&policy.document.policy.allows(&spec.deployment.agent));
-        self.check(spec.deployment.digest, &manifest, None, at).await
+        let program = self.check(spec.deployment.digest, &manifest, None, at).await?;
+        Ok(Checked { program, policy: policy.version })
     }
 
     /// Load and validate: nothing outside changes, so that a deployment can be refused without a trace.
@@ -94,7 +121,7 @@ impl Fleet {
         manifest: &Manifest,
         policy: Option<&Policy>,
         at: impl Fn(Step),
-    ) -> Result<Checked, FleetError> {
+    ) -> Result<Arc<Program>, FleetError> {
         at(Step::Load);
         let bytes = self.parts().components.load(&digest).await?.ok_or(FleetError::NoComponent(digest))?;
         let component = Component::read(&bytes)?;
@@ -103,7 +130,7 @@ impl Fleet {
         let granted: Vec<Capability> = reviewed.capabilities.into_iter().collect();
         let program = self.parts().engine.program(digest, &bytes, &granted).await?;
         at(Step::Validate);
-        Ok(Checked(program))
+        Ok(program)
     }
 
     /// From a checked program to a ready agent. On failure everything that was begun is undone.
@@ -118,7 +145,7 @@ impl Fleet {
         keep: impl Future<Output = Result<(), FleetError>>,
     ) -> Result<Running, FleetError> {
         let spec = tenant.capped(&agent.spec());
-        let desk = self.desk(tenant, agent, &spec, checked);
+        let desk = self.desk(tenant, agent, &spec, checked.program);
         agent.hold.takes_work()?;
         agent.reached(Phase::Starting, Step::Subscribe);
         self.parts().courier.join(desk.party.clone());
@@ -170,15 +197,16 @@ impl Fleet {
         Ok(())
     }
 
-    /// Drains, unregisters, closes. What still waits after five seconds is counted as dropped.
+    /// Drains, unregisters, closes, within five seconds. What still waits then is counted as dropped.
     pub(crate) async fn take_down(&self, agent: &Arc<Agent>, running: Running) {
         agent.reached(Phase::Stopping, Step::Ready);
         self.unsubscribe(agent, &running);
         let Running { desk, residents, mailbox, .. } = &running;
-        drain(desk, mailbox).await;
+        let stop_by = Instant::now() + STOP_MAX;
+        drain(desk, mailbox, if residents.is_some() { stop_by - LAST_WORD_MAX } else { stop_by }).await;
         desk.stopping.cancel();
         if let Some(residents) = residents.clone() {
-            on_shard(&mailbox.shard, desk, async move { residents.stop().await }).await;
+            on_shard(&mailbox.shard, desk, async move { residents.stop(stop_by).await }).await;
         }
         self.clear_away(agent, running).await;
     }
@@ -204,7 +232,7 @@ impl Fleet {
         }
     }
 
-    fn desk(&self, tenant: &Tenant, agent: &Agent, spec: &Spec, Checked(program): Checked) -> Arc<Desk> {
+    fn desk(&self, tenant: &Tenant, agent: &Agent, spec: &Spec, program: Arc<Program>) -> Arc<Desk> {
         let manifest = &spec.manifest;
         agent.health.forgive();
         let FleetParts { courier, clock, base_url, .. } = self.parts();
@@ -229,7 +257,6 @@ impl Fleet {
             courier: courier.clone(),
             party,
             health: agent.health.clone(),
-            crash_loop: agent.crash_loop.clone(),
             cut: agent.hold.cut(),
             clock: clock.clone(),
             idle: Notify::new(),
@@ -257,11 +284,7 @@ impl Fleet {
 
 impl Running {
     /// Passes an operator's order on. `None` if this agent takes none.
-    pub(crate) async fn command(
-        &self,
-        name: String,
-        data: String,
-    ) -> Option<Result<Result<String, String>, host_engine::CutOff>> {
+    pub(crate) async fn command(&self, name: String, data: String) -> Option<Result<Result<String, String>, CutOff>> {
         let residents = self.residents.clone()?;
         on_shard(&self.mailbox.shard, &self.desk, async move { residents.command(&name, &data).await }).await.flatten()
     }
@@ -291,15 +314,25 @@ fn open_mailbox(shard: Arc<Shard>, desk: &Arc<Desk>, spec: &Spec, residents: Opt
 
 async fn start_residents(shard: &Shard, desk: &Arc<Desk>, replicas: u32) -> Result<Residents, FleetError> {
     let (program, birth) = (desk.program.clone(), desk.birth.clone());
+    let within = START_ALL_MAX.max(birth.limits.deadline);
     let all_up = async move {
         let mut started: Vec<Resident> = Vec::new();
-        for _ in 0..replicas {
-            started.push(program.start(&birth).await?);
-        }
-        Ok(started)
+        let starting = async {
+            for _ in 0..replicas {
+                started.push(program.start(&birth).await?);
+            }
+            Ok(())
+        };
+        let ended = tokio::time::timeout(within, starting).await;
+        ended.unwrap_or_else(|_| Err(too_slow(started.len(), replicas, within))).map(|()| started)
     };
     let started = on_shard(shard, desk, all_up).await.ok_or(FleetError::HostPanicked)?;
     started.map(|started| Residents::new(desk.clone(), started)).map_err(FleetError::DidNotStart)
+}
+
+fn too_slow(started: usize, replicas: u32, within: Duration) -> CutOff {
+    let detail = format!("{started} of {replicas} instances started within {} s", within.as_secs());
+    CutOff { cause: TrapCause::Timeout, detail }
 }
 
 /// Runs guest work in its tenant's turn and waits for it. `None` if the agent was cut off, or the host panicked.
@@ -324,8 +357,8 @@ async fn on_shard<T: Send + 'static>(
     result.await.ok()
 }
 
-/// Waits until nothing waits and nothing is being handled, but no longer than five seconds.
-async fn drain(desk: &Desk, mailbox: &MailboxAt) {
+/// Waits until nothing waits and nothing is being handled, but no longer than this.
+async fn drain(desk: &Desk, mailbox: &MailboxAt, until: Instant) {
     let empty = async {
         loop {
             let handled = desk.idle.notified();
@@ -338,7 +371,7 @@ async fn drain(desk: &Desk, mailbox: &MailboxAt) {
             let _ = tokio::time::timeout(Duration::from_millis(10), handled).await;
         }
     };
-    if tokio::time::timeout(DRAIN_MAX, empty).await.is_err() {
+    if tokio::time::timeout_at(until, empty).await.is_err() {
         let caller = &desk.party.caller;
         tracing::warn!(tenant = %caller.tenant(), agent = %caller.agent(), "messages still waited when it was stopped");
     }

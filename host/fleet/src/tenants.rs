@@ -119,8 +119,13 @@ impl Fleet {
     /// Cuts a tenant off and deletes it with all it has. Its id, and those of its agents in it, are never given again.
     ///
     /// Quarantined first: should the store fail half way, the tenant is in quarantine, and can be deleted again or resumed.
-    /// Returns which agents it had.
-    pub async fn delete_tenant(&self, _recorded: &Recorded, id: &TenantId) -> Result<Vec<AgentId>, FleetError> {
+    /// `shred` deletes what others keep of it, while it is in quarantine and still there. Returns which agents it had.
+    pub async fn delete_tenant<E: From<FleetError>>(
+        &self,
+        _recorded: &Recorded,
+        id: &TenantId,
+        shred: impl Future<Output = Result<(), E>>,
+    ) -> Result<Vec<AgentId>, E> {
         let tenant = self.tenant(id)?;
         let _turn = tenant.hold.turn.lock().await;
         self.decide(&tenant, Standing::Quarantined(self.notice("being deleted".to_owned()))).await?;
@@ -128,9 +133,12 @@ impl Fleet {
         let agents: Vec<AgentId> = tenant.all().iter().map(|agent| agent.id.clone()).collect();
         // First what they kept: a tenant that is gone could not be deleted again after a failure.
         for agent in &agents {
-            self.parts().data.delete_agent(id, agent).await?;
+            self.parts().data.delete_agent(id, agent).await.map_err(FleetError::from)?;
         }
-        self.parts().controls.delete_tenant(id).await?;
+        shred.await?;
+        // Who sets a policy now finds the tenant gone, and leaves nothing behind in the book.
+        let _policy = tenant.changing_policy.lock().await;
+        self.parts().controls.delete_tenant(id).await.map_err(FleetError::from)?;
         self.forget_tenant(id);
         self.parts().courier.close_connections(id);
         // Last, and no reason to call the tenant undeleted: its id is never given again, and none of its agents had anything left.

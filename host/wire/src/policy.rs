@@ -102,6 +102,12 @@ pub struct PendingVersion {
 pub struct DecideVersion {
     /// The revision that waits, or the author's version of it.
     pub version: String,
+    /// Its component, as it was looked at: another one is refused with `other-pending`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digest: Option<String>,
+    /// The digest of its manifest, as it was looked at: another one is refused with `other-pending`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub manifest_digest: Option<String>,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]

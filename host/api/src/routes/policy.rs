@@ -3,7 +3,8 @@
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use host_component::PolicyDocument;
+use host_app::Choice;
+use host_component::{Digest, PolicyDocument};
 use host_model::{AgentId, TenantId};
 use host_wire::{Agent, DecideVersion, Explanation, Policy, SetPolicy};
 use serde::Deserialize;
@@ -131,9 +132,9 @@ pub(crate) async fn approve_agent(
     State(state): State<ApiState>,
     At(agent): At<AgentId>,
     Params(InTenant { tenant }): Params<InTenant>,
-    Body(DecideVersion { version }): Body<DecideVersion>,
+    Body(decide): Body<DecideVersion>,
 ) -> Result<Json<Agent>, ApiError> {
-    Ok(Json(agent_of(state.app().approve(&tenant, &agent, version).await?)))
+    Ok(Json(agent_of(state.app().approve(&tenant, &agent, choice(decide)?).await?)))
 }
 
 /// Reject a version that asks for more than the one before it
@@ -149,7 +150,16 @@ pub(crate) async fn reject_agent(
     State(state): State<ApiState>,
     At(agent): At<AgentId>,
     Params(InTenant { tenant }): Params<InTenant>,
-    Body(DecideVersion { version }): Body<DecideVersion>,
+    Body(decide): Body<DecideVersion>,
 ) -> Result<Json<Agent>, ApiError> {
-    Ok(Json(agent_of(state.app().reject(&tenant, &agent, version).await?)))
+    Ok(Json(agent_of(state.app().reject(&tenant, &agent, choice(decide)?).await?)))
+}
+
+fn choice(DecideVersion { version, digest, manifest_digest }: DecideVersion) -> Result<Choice, ApiError> {
+    let parse = |name: &str, digest: Option<String>| {
+        let parsed = digest.map(|digest| digest.parse::<Digest>()).transpose();
+        parsed.map_err(|bad| ApiError::BadBody(format!("{name}: {bad}")))
+    };
+    let (digest, manifest_digest) = (parse("digest", digest)?, parse("manifestDigest", manifest_digest)?);
+    Ok(Choice { version, digest, manifest_digest })
 }

@@ -139,11 +139,24 @@ async fn a_crash_loop_ends_in_quarantine_and_failures_with_a_success_between_do_
     })
     .await;
     let reason = agent["reason"].as_str().unwrap();
-    assert!(
-        reason.starts_with("crash loop: 10 failures in a row within ") && reason.contains("the last: trap: "),
-        "{reason}"
-    );
+    assert!(reason.starts_with("crash loop: 10 failures in a row, the last: trap: "), "{reason}");
     host.api.steer("acme", "zoo", "start").await.refused(409, "quarantined");
+}
+
+#[tokio::test]
+async fn a_resident_agent_in_a_crash_loop_ends_in_quarantine_though_each_instance_waits_longer_than_the_last() {
+    let host = Host::with_tenants(&["acme"]).await;
+    host.api.deploy("acme", &Package::resident().with("run.replicas", 4)).await;
+    for _ in 0..10 {
+        host.api.send("acme", "zoo-resident", "trap", &Value::Null).await.ok();
+    }
+    let agent = eventually("it is quarantined", async || {
+        let agent = host.api.agent("acme", "zoo-resident").await;
+        (agent["state"] == "quarantined").then_some(agent)
+    })
+    .await;
+    let reason = agent["reason"].as_str().unwrap();
+    assert!(reason.starts_with("crash loop: 10 failures in a row, the last: trap: "), "{reason}");
 }
 
 #[tokio::test]

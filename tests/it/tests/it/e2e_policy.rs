@@ -1,7 +1,7 @@
 //! Two keys: what an author asks for and what an operator allows, on the real binary.
 
 use serde_json::{Value, json};
-use tests_kit::{Host, Package};
+use tests_kit::{Host, Package, aside, eventually};
 
 async fn set_policy(host: &Host, text: &str) -> Value {
     host.api.call("PUT", "/api/tenants/acme/policy", Some(&json!({ "policy": text }))).await.ok()
@@ -57,6 +57,26 @@ async fn a_narrower_policy_binds_running_agents_at_once_and_a_wider_one_frees_th
         "publish-not-granted",
         "the manifest does not ask for it"
     );
+}
+
+#[tokio::test]
+async fn a_narrower_policy_waits_for_no_deployment() {
+    let host = Host::with_tenants(&["acme"]).await;
+    host.api.deploy("acme", &Package::zoo()).await;
+    let (asked, deployed) = (host.api.clone(), host.api.clone());
+    let asking = aside(async move { asked.ask("acme", "zoo", "sleep", &json!(4_000)).await });
+    eventually("it is handled", async || {
+        (host.api.agent("acme", "zoo").await["counters"]["inFlight"] == 1).then_some(())
+    })
+    .await;
+    let deploying = aside(async move { deployed.deploy("acme", &Package::zoo()).await });
+    let stopping = async || host.api.agent("acme", "zoo").await["state"] == "stopping";
+    eventually("it is stopped for its next revision", async || stopping().await.then_some(())).await;
+    set_policy(&host, "[[allow]]\npublish = ['zoo.other']\n").await;
+    assert!(stopping().await, "the deployment is still under way");
+    asking.await.unwrap();
+    assert_eq!(deploying.await.unwrap()["revision"], 2);
+    assert_eq!(publish(&host, "zoo.said").await["denied"]["code"], "publish-not-granted");
 }
 
 #[tokio::test]
@@ -158,9 +178,35 @@ async fn a_rejected_version_is_gone_and_a_narrower_one_needs_nobody() {
     let narrower = host.api.deploy("acme", &Package::zoo().with("limits.fuel", 40_000_000)).await;
     assert_eq!(
         (&narrower["revision"], &narrower["pending"]),
-        (&json!(2), &Value::Null),
-        "it takes the place of what waited"
+        (&json!(3), &Value::Null),
+        "it takes the place of what waited, not its number"
     );
+}
+
+#[tokio::test]
+async fn who_looked_at_one_version_does_not_approve_another_that_took_its_place() {
+    let host = Host::with_tenants(&["acme"]).await;
+    host.api.deploy("acme", &Package::zoo()).await;
+    let waits =
+        async |fuel: u32| host.api.deploy("acme", &Package::zoo().with("limits.fuel", fuel)).await["pending"].clone();
+    let (shown, replaced) = (waits(60_000_000).await, waits(90_000_000).await);
+    assert_eq!((&shown["revision"], &replaced["revision"]), (&json!(2), &json!(3)));
+    assert_eq!((&shown["version"], &shown["digest"]), (&replaced["version"], &replaced["digest"]));
+    let approve = async |body: Value| host.api.post("/api/agents/zoo/approve?tenant=acme", body).await;
+    let pinned = |pending: &Value| {
+        json!({
+            "version": pending["version"], "digest": pending["digest"], "manifestDigest": pending["manifestDigest"]
+        })
+    };
+    approve(json!({ "version": "2" })).await.refused(409, "other-pending");
+    approve(pinned(&shown)).await.refused(409, "other-pending");
+    approve(json!({ "version": "3", "digest": "sha256:00" })).await.refused(400, "bad-body");
+    let none = format!("sha256:{}", "0".repeat(64));
+    let refused = host.cli(&["agent", "approve", "zoo", "3", "--digest", &none, "--tenant", "acme"]);
+    assert!(refused.code != 0 && refused.stderr.contains("[other-pending]"), "{refused:#?}");
+    assert_eq!(host.api.agent("acme", "zoo").await["revision"], 1);
+    let approved = approve(pinned(&replaced)).await.ok();
+    assert_eq!((&approved["revision"], &approved["pending"]), (&json!(3), &Value::Null));
 }
 
 #[tokio::test]
