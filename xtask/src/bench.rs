@@ -1,4 +1,4 @@
-//! `cargo xtask bench`: builds in release and hands over to `tests/bench`.
+//! `cargo xtask bench`: builds what is measured and hands over to `tests/bench`.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -7,7 +7,7 @@ use anyhow::Result;
 
 use crate::repo::{Profile, Repo};
 use crate::steps::Steps;
-use crate::{command, guests};
+use crate::{command, guests, valgrind};
 
 /// What to measure, and where to write it.
 #[derive(clap::Args)]
@@ -18,6 +18,12 @@ pub(crate) struct Args {
     /// Only show that the benches run: dev build, few iterations, no figure to rely on
     #[arg(long)]
     smoke: bool,
+    /// Count the instructions of a message under callgrind in the dev build, and compare them with those recorded
+    #[arg(long, conflicts_with_all = ["json", "smoke"])]
+    instructions: bool,
+    /// Record what is counted in tests/bench/instructions.toml
+    #[arg(long, requires = "instructions")]
+    update: bool,
     /// More arguments for the bench binary
     #[arg(last = true)]
     rest: Vec<String>,
@@ -25,8 +31,11 @@ pub(crate) struct Args {
 
 /// Builds what is measured, then measures.
 pub(crate) fn run(repo: &Repo, args: &Args) -> Result<()> {
-    let profile = if args.smoke { Profile::Dev } else { Profile::Release };
-    let mut steps = Steps::new(5);
+    let profile = if args.smoke || args.instructions { Profile::Dev } else { Profile::Release };
+    let mut steps = Steps::new(if args.instructions { 6 } else { 5 });
+    if args.instructions {
+        steps.step("have valgrind", valgrind::ensure)?;
+    }
     steps.step("have the wasm target", guests::ensure_target)?;
     steps.step("build the examples", || guests::build(repo, guests::EXAMPLES))?;
     steps.step("build the tests' guests", || guests::build(repo, guests::TEST_GUESTS))?;
@@ -45,8 +54,10 @@ fn build_args(profile: Profile) -> &'static [&'static str] {
 fn bench_command(repo: &Repo, profile: Profile, args: &Args) -> Result<Command> {
     let mut bench = Command::new(repo.binary(profile, "tests-bench")?);
     bench.current_dir(repo.path("."));
-    if args.smoke {
-        bench.arg("--smoke");
+    for (wanted, flag) in [(args.smoke, "--smoke"), (args.instructions, "--instructions"), (args.update, "--update")] {
+        if wanted {
+            bench.arg(flag);
+        }
     }
     if let Some(file) = &args.json {
         // The bench runs in the root; the file is meant from where the user stands.

@@ -14,6 +14,7 @@ mod repo;
 mod steps;
 mod suites;
 mod table;
+mod valgrind;
 
 use std::process::ExitCode;
 

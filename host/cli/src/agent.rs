@@ -149,8 +149,6 @@ enum AgentVerb {
 #[derive(Debug, Args)]
 struct DecideArgs {
     /// The version that waits, or the revision it will be
-    // Not by the name of the field: that is the `--version` every verb has.
-    #[arg(id = "pending", value_name = "VERSION")]
     version: String,
     /// Its component, as `agent show` tells it: another one is refused
     #[arg(long, value_name = "sha256:HEX")]

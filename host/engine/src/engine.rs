@@ -88,7 +88,7 @@ impl Engine {
             components: Mutex::default(),
             programs: Mutex::default(),
             linkers: Mutex::default(),
-            _ticker: Ticker::start(wasmtime.clone()).map_err(EngineError::Ticker)?,
+            _ticker: Ticker::start(wasmtime.clone(), settings.tick).map_err(EngineError::Ticker)?,
             wasmtime,
             settings,
         })

@@ -1,5 +1,6 @@
 //! A component linked for one set of grants, and the two ways to run it.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
@@ -53,12 +54,13 @@ impl Program {
             Ok(store) => store,
             Err(cut_off) => return Handled { outcome: cut_off.into(), fuel_used: 0 },
         };
-        let result = bounded(run.deadline, async {
+        // Pinned here, as in `Resident::handle`: moved, it would be copied at every message.
+        let work = async {
             let instance = self.pre.instantiate_async(&mut store).await?;
             let guest = self.inbox.load(&mut store, &instance)?;
             guest.call_handle(&mut store, Texts::of(envelope).message()).await
-        })
-        .await;
+        };
+        let result = bounded(run.deadline, pin!(work)).await;
         settle(&mut store, result)
     }
 
@@ -105,7 +107,8 @@ impl Resident {
     pub async fn handle(&mut self, envelope: &Envelope) -> Handled {
         let run = self.begin(Some(envelope));
         let texts = Texts::of(envelope);
-        let result = bounded(run.deadline, self.inbox.call_handle(&mut self.store, texts.message())).await;
+        let work = self.inbox.call_handle(&mut self.store, texts.message());
+        let result = bounded(run.deadline, pin!(work)).await;
         settle(&mut self.store, result)
     }
 

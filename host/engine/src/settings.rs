@@ -1,8 +1,11 @@
 //! How wasmtime is set up: each line is a decision of `docs/threats.md` or `docs/benchmarks.md`, and has its assertion below.
 
 use std::num::NonZeroUsize;
+use std::time::Duration;
 
 use wasmtime::{Config, Enabled, InstanceAllocationStrategy, PoolingAllocationConfig, Strategy, WasmFeatures};
+
+use crate::ticker::TICK;
 
 /// The largest linear memory any instance may have, in bytes. An agent's own limit lies at or under it.
 pub const MEMORY_BYTES_MAX: usize = 64 << 20;
@@ -46,11 +49,13 @@ pub struct EngineSettings {
     pub instances_max: u32,
     /// Bytes a guest may hand to one host call.
     pub hostcall_bytes_max: usize,
+    /// How often running guests are looked at. Other than [`TICK`] only where a clock would disturb a count.
+    pub tick: Duration,
 }
 
 impl Default for EngineSettings {
     fn default() -> Self {
-        Self { pool: Pool::Fast, instances_max: 4_000, hostcall_bytes_max: (1 << 20) + (64 << 10) }
+        Self { pool: Pool::Fast, instances_max: 4_000, hostcall_bytes_max: (1 << 20) + (64 << 10), tick: TICK }
     }
 }
 

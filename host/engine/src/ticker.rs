@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-/// How often running guests are looked at.
+/// How often running guests are looked at, unless the settings say otherwise.
 pub const TICK: Duration = Duration::from_millis(1);
 
 /// Increments the engine's epoch once a tick, on a thread of its own, until it is dropped.
@@ -15,12 +15,12 @@ pub(crate) struct Ticker {
 }
 
 impl Ticker {
-    pub(crate) fn start(engine: wasmtime::Engine) -> std::io::Result<Self> {
+    pub(crate) fn start(engine: wasmtime::Engine, tick: Duration) -> std::io::Result<Self> {
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = stop.clone();
         let thread = thread::Builder::new().name("epoch-ticker".into()).spawn(move || {
             while !stopped.load(Ordering::Relaxed) {
-                thread::sleep(TICK);
+                thread::park_timeout(tick);
                 engine.increment_epoch();
             }
         })?;
@@ -32,7 +32,8 @@ impl Drop for Ticker {
     fn drop(&mut self) {
         self.stop.store(true, Ordering::Relaxed);
         if let Some(thread) = self.thread.take() {
-            // It sleeps one tick at most. A panic there is impossible short of wasmtime's own.
+            thread.thread().unpark();
+            // A panic there is impossible short of wasmtime's own.
             let _ = thread.join();
         }
     }

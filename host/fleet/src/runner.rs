@@ -1,6 +1,7 @@
 //! Handling messages in the two run modes, and what it tells about an agent's health.
 
 use std::panic::AssertUnwindSafe;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
@@ -111,7 +112,9 @@ fn blames_guest(outcome: &Outcome) -> bool {
 }
 
 /// A host that panics while a guest runs fails that message, not the agent.
-async fn without_panic(handling: impl Future<Output = Handled>) -> Handled {
+///
+/// Takes the handling pinned: by value it would be copied, kilobytes of it, into this future and into each within.
+async fn without_panic(handling: Pin<&mut impl Future<Output = Handled>>) -> Handled {
     AssertUnwindSafe(handling).catch_unwind().await.unwrap_or_else(|panic| {
         tracing::error!(panic = panic_text(&*panic), "the host panicked while a guest ran");
         host_failure("the host failed; its log says more")
@@ -129,7 +132,7 @@ impl Runner for PerMessage {
         Box::pin(async move {
             let desk = &self.desk;
             let Some(hand) = InHand::begin(desk, accepted, Instant::now()) else { return };
-            let handled = without_panic(desk.program.handle_fresh(&desk.birth, hand.accepted.envelope())).await;
+            let handled = without_panic(pin!(desk.program.handle_fresh(&desk.birth, hand.accepted.envelope()))).await;
             let failed = blames_guest(&handled.outcome);
             hand.finish(handled);
             if failed {
@@ -189,7 +192,8 @@ impl Residents {
     async fn put_back(&self, resident: Resident, cut_off: bool) {
         if cut_off {
             drop(resident);
-            self.replace().await;
+            // Boxed: it is rare, and its room would be copied with each message that goes well.
+            Box::pin(self.replace()).await;
         } else {
             self.idle.lock().push(resident);
         }
@@ -229,7 +233,7 @@ impl Runner for Residents {
             let _turn = self.turns.acquire().await.expect("never closed");
             let Some(hand) = InHand::begin(&self.desk, accepted, began) else { return };
             let Some(mut resident) = self.take() else { return hand.finish(host_failure("no instance is up")) };
-            let handled = without_panic(resident.handle(hand.accepted.envelope())).await;
+            let handled = without_panic(pin!(resident.handle(hand.accepted.envelope()))).await;
             let cut_off = matches!(handled.outcome, Outcome::Trapped { .. });
             hand.finish(handled);
             self.put_back(resident, cut_off).await;

@@ -180,8 +180,12 @@ async fn wire(
 
 fn engine(config: &Config, artifacts: &Path, key: &[u8; 32]) -> anyhow::Result<Engine> {
     let hostcall_bytes_max = (config.message.payload_bytes_max as usize).max(FILE_CHUNK_LEN_MAX) + (64 << 10);
-    let settings =
-        EngineSettings { pool: config.engine.pool, instances_max: config.engine.instances_max, hostcall_bytes_max };
+    let settings = EngineSettings {
+        pool: config.engine.pool,
+        instances_max: config.engine.instances_max,
+        hostcall_bytes_max,
+        ..EngineSettings::default()
+    };
     let mut compiler = CompilerSettings::this_program(&[COMPILE_VERB])?;
     compiler.cpu_max = Duration::from_secs(config.engine.compile_cpu_seconds.into());
     compiler.memory_bytes_max = u64::from(config.engine.compile_memory_mib) << 20;

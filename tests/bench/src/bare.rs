@@ -77,9 +77,14 @@ struct State {
 
 impl Bare {
     pub(crate) fn new(setup: Setup) -> anyhow::Result<Self> {
-        let engine = Engine::new(&setup.config()).map_err(failed)?;
+        Self::with(setup, settings::INSTANCES, TICK)
+    }
+
+    /// The same with other numbers.
+    pub(crate) fn with(setup: Setup, instances: u32, tick: Duration) -> anyhow::Result<Self> {
+        let engine = Engine::new(&setup.config(instances)).map_err(failed)?;
         let linker = link(&engine).map_err(failed)?;
-        Ok(Self { _ticker: Ticker::start(engine.clone())?, engine, linker, setup })
+        Ok(Self { _ticker: Ticker::start(engine.clone(), tick)?, engine, linker, setup })
     }
 
     /// Compiles a component into a file.
@@ -219,12 +224,12 @@ fn failed(error: wasmtime::Error) -> anyhow::Error {
 struct Ticker(Arc<AtomicBool>);
 
 impl Ticker {
-    fn start(engine: Engine) -> anyhow::Result<Self> {
+    fn start(engine: Engine, tick: Duration) -> anyhow::Result<Self> {
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = stop.clone();
         thread::Builder::new().name("bare-ticker".to_owned()).spawn(move || {
             while !stopped.load(Ordering::Relaxed) {
-                thread::sleep(TICK);
+                thread::sleep(tick);
                 engine.increment_epoch();
             }
         })?;

@@ -61,6 +61,16 @@ pub(crate) struct Chain<'a> {
 impl House {
     /// A house with this many shards, and tenants on each.
     pub(crate) fn open(shards: usize, artefacts: &Path, hop_max: u16) -> anyhow::Result<Self> {
+        Self::open_with(EngineSettings::default(), shards, artefacts, hop_max)
+    }
+
+    /// The same with another engine.
+    pub(crate) fn open_with(
+        settings: EngineSettings,
+        shards: usize,
+        artefacts: &Path,
+        hop_max: u16,
+    ) -> anyhow::Result<Self> {
         let runtime = Runtime::new()?;
         let data = TempDir::new()?;
         let component = echo::component()?;
@@ -68,7 +78,7 @@ impl House {
         let shards_of = Shards::start(shards, runtime.handle())?;
         let tenants = tenants(&shards_of, shards)?;
         let (fleet, ledger) = runtime.block_on(async {
-            let (parts, ledger) = parts(data.path(), artefacts, hop_max).await?;
+            let (parts, ledger) = parts(data.path(), engine(settings, artefacts)?, hop_max).await?;
             let fleet = Fleet::load(parts, shards_of).await?;
             fleet.parts().components.save(&digest, &component).await?;
             for tenant in tenants.iter().flatten() {
@@ -150,13 +160,20 @@ impl Chain<'_> {
             thread::sleep(quickest.mul_f64(0.95) * u32::try_from(each).unwrap_or(u32::MAX));
         }
         for (chain, target) in chains.iter().zip(targets) {
-            chain.wait(target, began)?;
+            chain.wait(target, began, LOOK)?;
         }
         let took = began.elapsed();
         for chain in chains.iter_mut() {
             chain.quickest = chain.quickest.min(took / u32::try_from(each).unwrap_or(u32::MAX));
         }
         Ok(Batch { done: each * chains.len() as u64, took })
+    }
+
+    /// From so many messages to the end of their chains, looked at this often. Takes no time.
+    pub(crate) fn run(&self, seeds: u64, look: Duration) -> anyhow::Result<()> {
+        let (target, began) = (self.target(seeds)?, Instant::now());
+        self.seed(seeds)?;
+        self.wait(target, began, look)
     }
 
     /// Messages that come of one seed, itself included.
@@ -180,14 +197,14 @@ impl Chain<'_> {
         Ok(())
     }
 
-    fn wait(&self, target: u64, began: Instant) -> anyhow::Result<()> {
+    fn wait(&self, target: u64, began: Instant, look: Duration) -> anyhow::Result<()> {
         loop {
             let ended = self.ended()?;
             if ended >= target {
                 return Ok(());
             }
             ensure!(began.elapsed() < BATCH_MAX, "{ended} of {target} messages handled: the chain broke");
-            thread::sleep(LOOK);
+            thread::sleep(look);
         }
     }
 }
@@ -210,13 +227,13 @@ pub(crate) fn refused(refusal: &impl std::fmt::Debug) -> anyhow::Error {
 }
 
 /// The engine as `host/server` sets it up, compiling in a child of this program.
-fn engine(artefacts: &Path) -> anyhow::Result<Engine> {
+fn engine(settings: EngineSettings, artefacts: &Path) -> anyhow::Result<Engine> {
     let compiler = CompilerSettings::this_program(&[COMPILE_VERB])?;
-    Ok(Engine::new(EngineSettings::default(), compiler, artefacts, &KEY)?)
+    Ok(Engine::new(settings, compiler, artefacts, &KEY)?)
 }
 
 /// With a ledger on the same disk, as a host has it.
-async fn parts(data: &Path, artefacts: &Path, hop_max: u16) -> anyhow::Result<(FleetParts, Ledger)> {
+async fn parts(data: &Path, engine: Engine, hop_max: u16) -> anyhow::Result<(FleetParts, Ledger)> {
     let data = DataDir::open(data.join("data"))?;
     let sqlite = Arc::new(Sqlite::open(&data).await?);
     let stores = AgentStores { state: AgentState::open(&data).await?, files: AgentFiles::open(&data)? };
@@ -245,7 +262,7 @@ async fn parts(data: &Path, artefacts: &Path, hop_max: u16) -> anyhow::Result<(F
         components: Arc::new(ComponentFiles::open(&data)?),
         data: Arc::new(stores),
         cards: sqlite,
-        engine: Arc::new(engine(artefacts)?),
+        engine: Arc::new(engine),
         bus,
         courier,
         registry,

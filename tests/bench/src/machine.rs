@@ -15,8 +15,13 @@ pub(crate) fn describe() -> String {
     let model = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let model = model.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": ")).map_or("", |(_, m)| m);
     let threads = available_parallelism().map_or(1, std::num::NonZero::get);
-    let build = if cfg!(debug_assertions) { "dev" } else { "release" };
+    let build = profile();
     format!("Linux {}, {threads} x {model}, wasmtime {}, {build} build", kernel.trim(), wasmtime_version())
+}
+
+/// Cargo's profile of this build.
+pub(crate) fn profile() -> &'static str {
+    if cfg!(debug_assertions) { "dev" } else { "release" }
 }
 
 /// The load averages of the last 1, 5 and 15 minutes.

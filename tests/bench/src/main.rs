@@ -1,7 +1,7 @@
 //! What the host costs, each figure beside a bare wasmtime loop in the same run.
 //!
-//! `docs/benchmarks.md` says how each figure is made and what it was. Judges nothing: it prints the figures and their floors, and
-//! people decide.
+//! `docs/benchmarks.md` says how each figure is made and what it was. Judges no time: it prints the figures and their
+//! floors, and people decide. Counts of instructions it does judge.
 
 mod artefact;
 mod bare;
@@ -9,6 +9,7 @@ mod echo;
 mod envelope;
 mod harness;
 mod house;
+mod instructions;
 mod machine;
 mod memory;
 mod metric;
@@ -38,6 +39,12 @@ struct Args {
     /// Measure only these, such as `M1,M2`
     #[arg(long, value_name = "METRICS", value_delimiter = ',')]
     only: Vec<String>,
+    /// Count the instructions of a message under callgrind instead, and compare them with those recorded
+    #[arg(long, conflicts_with_all = ["json", "smoke", "only"])]
+    instructions: bool,
+    /// Record what is counted
+    #[arg(long, requires = "instructions")]
+    update: bool,
 }
 
 /// The children of this program say on their first argument what they are for.
@@ -46,6 +53,7 @@ fn main() -> ExitCode {
     let done = match words.next().as_deref() {
         Some(house::COMPILE_VERB) => host_engine::compile_stdin().map_err(anyhow::Error::msg),
         Some(memory::CHILD_VERB) => memory::run_child(words),
+        Some(instructions::CHILD_VERB) => instructions::run_child(words),
         _ => measure(&Args::parse()),
     };
     match done {
@@ -58,6 +66,9 @@ fn main() -> ExitCode {
 }
 
 fn measure(args: &Args) -> anyhow::Result<()> {
+    if args.instructions {
+        return instructions::measure(args.update);
+    }
     let plan = if args.smoke { Plan::smoke() } else { Plan::full() };
     let wanted = |name: &str| args.only.is_empty() || args.only.iter().any(|only| only == name);
     report::opening(&plan)?;

@@ -5,7 +5,7 @@ use std::process::Command;
 use anyhow::Result;
 
 use crate::repo::{Profile, Repo};
-use crate::{command, demo, guests};
+use crate::{command, demo, guests, valgrind};
 
 /// One line of the final table.
 pub(super) struct Suite {
@@ -36,6 +36,7 @@ pub(super) const SUITES: &[Suite] = &[
     Suite { name: "envelope", what: "an outsider reads the envelope's vectors", work: Work::Checks(envelope) },
     Suite { name: "guest-tests", what: "the SDK and the agents, natively", work: Work::Tests(guest_tests) },
     Suite { name: "bench-smoke", what: "the benches run", work: Work::Action(bench_smoke) },
+    Suite { name: "instructions", what: "a message costs no more of them", work: Work::Action(instructions) },
     Suite { name: "demo", what: "two tenants, and nothing crosses", work: Work::Action(demo) },
 ];
 
@@ -102,6 +103,12 @@ fn guest_tests(repo: &Repo) -> Vec<Command> {
 fn bench_smoke(repo: &Repo) -> Result<()> {
     let mut bench = Command::new(repo.binary(Profile::Dev, "tests-bench")?);
     command::run(bench.current_dir(repo.path(".")).arg("--smoke"))
+}
+
+fn instructions(repo: &Repo) -> Result<()> {
+    valgrind::ensure()?;
+    let mut bench = Command::new(repo.binary(Profile::Dev, "tests-bench")?);
+    command::run(bench.current_dir(repo.path(".")).arg("--instructions"))
 }
 
 fn demo(repo: &Repo) -> Result<()> {

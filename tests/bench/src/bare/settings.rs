@@ -14,19 +14,19 @@ pub(crate) enum Setup {
 }
 
 /// As `EngineSettings::default()`.
-const INSTANCES: u32 = 4_000;
+pub(super) const INSTANCES: u32 = 4_000;
 
 impl Setup {
-    pub(super) fn config(self) -> Config {
+    pub(super) fn config(self, instances: u32) -> Config {
         match self {
-            Self::Tuned => tuned(),
+            Self::Tuned => tuned(instances),
             Self::Default => Config::new(),
         }
     }
 }
 
 /// `host/engine/src/settings.rs`, line by line.
-fn tuned() -> Config {
+fn tuned(instances: u32) -> Config {
     let mut config = Config::new();
     config
         .strategy(Strategy::Cranelift)
@@ -50,17 +50,17 @@ fn tuned() -> Config {
         .memory_init_cow(true)
         .async_stack_size(2 << 20)
         .async_stack_zeroing(false)
-        .allocation_strategy(InstanceAllocationStrategy::Pooling(pool()));
+        .allocation_strategy(InstanceAllocationStrategy::Pooling(pool(instances)));
     config
 }
 
-fn pool() -> PoolingAllocationConfig {
+fn pool(instances: u32) -> PoolingAllocationConfig {
     let mut pool = PoolingAllocationConfig::new();
-    pool.total_component_instances(INSTANCES)
-        .total_core_instances(INSTANCES * 4)
-        .total_memories(INSTANCES)
-        .total_tables(INSTANCES * 2)
-        .total_stacks(INSTANCES)
+    pool.total_component_instances(instances)
+        .total_core_instances(instances * 4)
+        .total_memories(instances)
+        .total_tables(instances * 2)
+        .total_stacks(instances)
         .max_memory_size(64 << 20)
         .table_elements(20_000)
         .max_core_instances_per_component(32)
