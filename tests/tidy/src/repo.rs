@@ -1,12 +1,14 @@
 //! Reads the repository: its crates by cargo, its files from disk.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 
-use cargo_metadata::{Metadata, MetadataCommand, Package, PackageId};
+use cargo_metadata::{Metadata, MetadataCommand, Package};
 
 /// The platform that is built for and shipped; what other platforms would pull in is not our business.
-const PLATFORM: &str = "--filter-platform=x86_64-unknown-linux-gnu";
+const PLATFORM: &str = "x86_64-unknown-linux-gnu";
 const GUEST_WORKSPACES: [&str; 3] = ["guest-sdk", "examples", "tests/guests"];
 
 /// A file, by its path from the root of the clone.
@@ -29,6 +31,20 @@ pub(crate) fn root() -> &'static Path {
 /// The root workspace with everything it depends on.
 pub(crate) fn metadata() -> Metadata {
     metadata_of(&root().join("Cargo.toml"))
+}
+
+/// What the root workspace is built from, name and version, each once. `cargo metadata` also names what no feature that is on asks for.
+pub(crate) fn built() -> Vec<(String, String)> {
+    let tree =
+        ["tree", "--workspace", "--locked", "--target", PLATFORM, "--edges", "normal,build,dev", "--prefix", "none"];
+    let tree = Command::new(env!("CARGO")).args(tree).current_dir(root()).output().unwrap();
+    assert!(tree.status.success(), "cargo tree: {}", String::from_utf8_lossy(&tree.stderr));
+    let lines = String::from_utf8(tree.stdout).unwrap();
+    let package = |line: &str| {
+        let (name, version) = line.split_once(" v")?;
+        Some((name.to_owned(), version.split(' ').next()?.to_owned()))
+    };
+    lines.lines().filter_map(package).collect::<BTreeSet<_>>().into_iter().collect()
 }
 
 /// The packages of every workspace, those of the guests included.
@@ -61,13 +77,9 @@ pub(crate) fn expect_none(complaints: &[String]) {
     assert!(complaints.is_empty(), "\n  {}\n", complaints.join("\n  "));
 }
 
-/// Whether a package comes from this repository.
-pub(crate) fn is_ours(id: &PackageId) -> bool {
-    id.repr.starts_with("path+file://")
-}
-
 fn metadata_of(manifest: &Path) -> Metadata {
-    let metadata = MetadataCommand::new().manifest_path(manifest).other_options([PLATFORM.to_owned()]).exec();
+    let metadata =
+        MetadataCommand::new().manifest_path(manifest).other_options([format!("--filter-platform={PLATFORM}")]).exec();
     metadata.unwrap_or_else(|error| panic!("cargo metadata of {}: {error}", manifest.display()))
 }
 
