@@ -26,7 +26,7 @@ const STOP_MAX: Duration = Duration::from_secs(5);
 /// What of it is left to resident instances for what they do when they are told.
 const LAST_WORD_MAX: Duration = Duration::from_secs(1);
 /// How long all resident instances of an agent have to start, together; or as long as one alone may take, if that is longer.
-const START_ALL_MAX: Duration = Duration::from_secs(60);
+const START_ALL_MAX: Duration = Duration::from_mins(1);
 
 /// A start that went all the way.
 pub(crate) struct Running {
