@@ -43,21 +43,26 @@ pub(crate) fn frame_bytes_max(payload_bytes_max: usize) -> usize {
 
 /// How a message's payload is written: as JSON if its media type says so and it is JSON that can stand in the frame as it is.
 pub(crate) fn encoding_of(envelope: &Envelope) -> Encoding {
-    if is_json(&envelope.content_type) && as_json(&envelope.payload).is_some() {
+    if is_json(&envelope.content_type) && can_stand_in_a_frame(&envelope.payload) {
         Encoding::Json
     } else {
         Encoding::Base64
     }
 }
 
-/// The payload as it would stand in a frame, if it can: one JSON text without white space around it, not too deep.
-fn as_json(payload: &[u8]) -> Option<&RawValue> {
-    let raw: &RawValue = serde_json::from_slice(payload).ok()?;
-    (raw.get().len() == payload.len() && depth_of(payload) <= DEPTH_MAX).then_some(raw)
+/// Whether a payload is one JSON text without white space around it, not too deep.
+fn can_stand_in_a_frame(payload: &[u8]) -> bool {
+    let raw: Result<&RawValue, _> = serde_json::from_slice(payload);
+    raw.is_ok_and(|raw| raw.get().len() == payload.len() && depth_of(payload) <= DEPTH_MAX)
 }
 
-/// How deep arrays and objects are nested in what is known to be JSON.
+/// How deep arrays and objects are nested in what is known to be JSON; at most that deep, where so few are opened that none is too deep.
 fn depth_of(json: &[u8]) -> usize {
+    let opened = json.iter().filter(|byte| matches!(byte, b'[' | b'{')).count();
+    if opened <= DEPTH_MAX { opened } else { depth_by_each(json) }
+}
+
+fn depth_by_each(json: &[u8]) -> usize {
     let (mut depth, mut deepest, mut in_string, mut escaped) = (0_usize, 0, false, false);
     for byte in json {
         match byte {

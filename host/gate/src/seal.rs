@@ -16,7 +16,7 @@ impl Gate {
         let Some(Signing { key, mac }) = keys.signing(&envelope.tenant, &envelope.sender) else {
             return Err(NotSealed::NoKey { tenant: envelope.tenant.clone() });
         };
-        let encoding = frame::encoding_of(envelope);
+        let encoding = stamped.encoding();
         let signature = mac.sign(&MacInput::encoded(envelope, key, encoding));
         let bytes = frame::write(envelope, encoding, key, &signature)?;
         Ok(Sealed::new(envelope.tenant.clone(), envelope.to.to_string(), Arc::from(bytes)))

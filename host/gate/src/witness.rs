@@ -1,17 +1,19 @@
 //! The proofs: private fields, one birthplace each, and no other way to get one.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use host_model::{Caller, Envelope, ReplyToken, TenantId};
 
 use crate::Novelty;
+use crate::frame::encoding_of;
+use crate::mac_input::Encoding;
 
 /// A message that was admitted: its tenant and sender are the host's word. A bus takes only these.
 ///
-/// ```compile_fail,E0423
+/// ```compile_fail,E0451
 /// fn forge(envelope: host_model::Envelope) -> host_gate::Stamped {
-///     host_gate::Stamped(envelope)
+///     host_gate::Stamped { envelope, encoding: std::sync::OnceLock::new() }
 /// }
 /// ```
 /// ```compile_fail,E0277
@@ -27,17 +29,26 @@ use crate::Novelty;
 /// must_default::<host_gate::Stamped>();
 /// ```
 #[derive(Debug)]
-pub struct Stamped(Envelope);
+pub struct Stamped {
+    envelope: Envelope,
+    /// Looked for when it is first sealed, once however often that happens; within the process nobody asks.
+    encoding: OnceLock<Encoding>,
+}
 
 impl Stamped {
     /// Called at the end of `admit` and nowhere else.
     pub(crate) fn new(envelope: Envelope) -> Self {
-        Self(envelope)
+        Self { envelope, encoding: OnceLock::new() }
     }
 
     /// What was stamped.
     pub fn envelope(&self) -> &Envelope {
-        &self.0
+        &self.envelope
+    }
+
+    /// How its payload stands in a frame.
+    pub(crate) fn encoding(&self) -> Encoding {
+        *self.encoding.get_or_init(|| encoding_of(&self.envelope))
     }
 }
 

@@ -6,9 +6,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use host_model::{Destination, Envelope, Extras, KeyId, Producer, Timestamp};
 use serde::{Serialize, Serializer};
-use serde_json::value::RawValue;
 
-use super::{NUMBER_MAX, SIGNATURE_PREFIX, VERSION, as_json};
+use super::{NUMBER_MAX, SIGNATURE_PREFIX, VERSION};
 use crate::denied::NotSealed;
 use crate::keys::MAC_LEN;
 use crate::mac_input::Encoding;
@@ -21,11 +20,26 @@ pub(crate) fn write(
     signature: &[u8; MAC_LEN],
 ) -> Result<Vec<u8>, NotSealed> {
     check(envelope)?;
-    let json = (encoding == Encoding::Json).then(|| as_json(&envelope.payload)).flatten();
-    let wire = Wire::of(envelope, json, format!("{SIGNATURE_PREFIX}{key}.{}", URL_SAFE_NO_PAD.encode(signature)));
     let mut frame = Vec::with_capacity(envelope.payload.len() / 3 * 4 + 1_024);
-    serde_json::to_writer(&mut frame, &wire).map_err(|_| NotSealed::NotWritable)?;
+    serde_json::to_writer(&mut frame, &Wire::of(envelope)).map_err(|_| NotSealed::NotWritable)?;
+    // The object stays open for the payload, which goes in byte for byte, and for the signature.
+    frame.pop();
+    match encoding {
+        Encoding::Json => parts(&mut frame, &[b",\"payload\":", &envelope.payload]),
+        Encoding::Base64 => {
+            parts(&mut frame, &[b",\"payloadBase64\":\"", STANDARD.encode(&envelope.payload).as_bytes(), b"\""]);
+        }
+    }
+    let mac = URL_SAFE_NO_PAD.encode(signature);
+    parts(
+        &mut frame,
+        &[b",\"signature\":\"", SIGNATURE_PREFIX.as_bytes(), key.to_string().as_bytes(), b".", mac.as_bytes(), b"\"}"],
+    );
     Ok(frame)
+}
+
+fn parts(frame: &mut Vec<u8>, parts: &[&[u8]]) {
+    parts.iter().for_each(|part| frame.extend_from_slice(part));
 }
 
 /// What has no spelling is not sealed: nobody could read it back.
@@ -42,6 +56,7 @@ fn check_number(field: &'static str, value: u64, max: u64) -> Result<(), NotSeal
     if value <= max { Ok(()) } else { Err(NotSealed::TooLarge { field, value, max }) }
 }
 
+/// All but the payload and the signature, which come last.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Wire<'a> {
@@ -72,15 +87,10 @@ struct Wire<'a> {
     headers: &'a [host_model::Header],
     #[serde(skip_serializing_if = "<[host_model::Extension]>::is_empty")]
     ext: &'a [host_model::Extension],
-    #[serde(skip_serializing_if = "Option::is_none")]
-    payload: Option<&'a RawValue>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    payload_base64: Option<String>,
-    signature: String,
 }
 
 impl<'a> Wire<'a> {
-    fn of(envelope: &'a Envelope, json: Option<&'a RawValue>, signature: String) -> Self {
+    fn of(envelope: &'a Envelope) -> Self {
         let extras: Option<&Extras> = envelope.extras.as_deref();
         Self {
             v: VERSION,
@@ -103,9 +113,6 @@ impl<'a> Wire<'a> {
             replay_of: shown(extras.and_then(|extras| extras.replay_of.as_ref())),
             headers: &envelope.headers,
             ext: extras.map_or(&[], |extras| &extras.ext),
-            payload: json,
-            payload_base64: json.is_none().then(|| STANDARD.encode(&envelope.payload)),
-            signature,
         }
     }
 }
