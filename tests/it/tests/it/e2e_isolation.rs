@@ -247,4 +247,11 @@ async fn every_route_but_health_and_docs_wants_the_operators_token() {
         }
     }
     assert!(guarded >= 17, "only {guarded} routes are described");
+    eventually("each of them is counted in the audit", async || {
+        let page = host.api.get("/api/audit?action=api.request&limit=1000").await.ok();
+        let of_nobody = page["items"].as_array()?.iter().filter(|record| record["actor"] == "anonymous");
+        let counted: u64 = of_nobody.map(|record| record["count"].as_u64().unwrap()).sum();
+        (counted == 3 * guarded).then_some(())
+    })
+    .await;
 }
