@@ -8,6 +8,7 @@ mod alarm;
 mod busy;
 mod lane;
 mod shard;
+mod stopwatch;
 mod worker;
 
 use std::any::Any;
