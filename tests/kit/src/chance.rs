@@ -39,10 +39,15 @@ impl Chance {
         &all[self.below(all.len())]
     }
 
+    /// Any byte.
+    pub const fn byte(&mut self) -> u8 {
+        self.bits().to_le_bytes()[0]
+    }
+
     /// At most so many bytes.
     pub fn bytes(&mut self, len_max: usize) -> Vec<u8> {
         let len = self.below(len_max + 1);
-        (0..len).map(|_| self.bits().to_le_bytes()[0]).collect()
+        (0..len).map(|_| self.byte()).collect()
     }
 }
 
