@@ -7,7 +7,7 @@ use host_model::{Caller, Draft, Envelope, Grants, Header, Incarnation, Producer,
 use tests_kit::chance::Chance;
 use tests_kit::gate::CountedIds;
 
-use crate::frames::{KEYS, NOW, Ring, body, garbled, members, message, written};
+use crate::frames::{self, KEYS, NOW, Ring, body, garbled, members, written};
 use crate::mutate::mutated;
 use crate::outsider::{self, Arrived, Form, Message};
 use crate::target::{Fault, Verdict};
@@ -48,7 +48,7 @@ pub(crate) fn decoders_agree(chance: &mut Chance) -> Result<Verdict, Fault> {
 /// A frame that is good, or nearly: as its key's owner would write it, or somebody without the key.
 fn arrived(chance: &mut Chance) -> Arrived {
     let (form, body) = body(chance);
-    let message = Message { body, ..message(chance) };
+    let message = Message { body, ..frames::message(chance) };
     let key = chance.pick(&KEYS);
     // Mostly the key of the message's own tenant.
     let key = if key.tenant == message.tenant || chance.one_in(4) {
@@ -151,12 +151,13 @@ fn sealed(chance: &mut Chance) -> Result<Sealed, Fault> {
 
 fn attack(chance: &mut Chance, sealed: &Sealed, other: &Sealed) -> Arrived {
     let mut forged = sealed.arrived.clone();
-    match chance.below(6) {
+    match chance.below(8) {
         0 => forged.bytes = mutated(chance, &forged.bytes, &other.arrived.bytes),
         1 => forged.bytes = spliced(&forged.bytes, &other.arrived.bytes),
         2 => "globex".clone_into(&mut forged.tenant),
         3 => forged.address.clone_from(&other.arrived.address),
         4 => forged.bytes = lied(chance, &sealed.envelope),
+        5 | 6 => forged.bytes = altered(chance, &sealed.envelope),
         _ => {
             forged.bytes = mutated(chance, &forged.bytes, b"");
             forged.address.clone_from(&other.arrived.address);
@@ -169,6 +170,44 @@ fn attack(chance: &mut Chance, sealed: &Sealed, other: &Sealed) -> Arrived {
 fn spliced(frame: &[u8], other: &[u8]) -> Vec<u8> {
     let at = |frame: &[u8]| frame.windows(11).rposition(|at| at == b"\"signature\"").unwrap_or_default();
     [&frame[..at(frame)], &other[at(other)..]].concat()
+}
+
+/// The message with one field of another, under its own signature.
+fn altered(chance: &mut Chance, envelope: &Envelope) -> Vec<u8> {
+    let mut message = Message::of(envelope);
+    let of_json = serde_json::from_slice::<&serde_json::value::RawValue>(&message.body).is_ok();
+    let form = if of_json && chance.one_in(2) { Form::Json } else { Form::Base64 };
+    let mac = message.mac(form, KEYS[0].id, &KEYS[0].bytes);
+    let donor = Message { body: body(chance).1, ..frames::message(chance) };
+    exchange(chance.below(19), &mut message, donor);
+    let as_said = if of_json && chance.one_in(8) { Form::Json } else { form };
+    let members = members(&message, as_said, KEYS[0].id, &mac);
+    written(chance, members)
+}
+
+/// Gives a message one field of another.
+fn exchange(field: usize, message: &mut Message, donor: Message) {
+    match field {
+        0 => message.id = donor.id,
+        1 => message.sender = donor.sender,
+        2 => message.producer = donor.producer,
+        3 => message.seq = donor.seq,
+        4 => message.to = donor.to,
+        5 => message.reply_to = donor.reply_to,
+        6 => message.kind = donor.kind,
+        7 => message.content_type = donor.content_type,
+        8 => message.timestamp = donor.timestamp,
+        9 => message.expires = donor.expires,
+        10 => message.correlation = donor.correlation,
+        11 => message.causation = donor.causation,
+        12 => message.hop = donor.hop,
+        13 => message.root = donor.root,
+        14 => message.traceparent = donor.traceparent,
+        15 => message.replay_of = donor.replay_of,
+        16 => message.headers = donor.headers,
+        17 => message.ext = donor.ext,
+        _ => message.body = donor.body,
+    }
 }
 
 /// A message that was never sent, signed with whatever key the attacker has, under any name.
