@@ -7,9 +7,11 @@ use host_model::{Caller, Draft, Envelope, Grants, Header, Incarnation, Producer,
 use tests_kit::chance::Chance;
 use tests_kit::gate::CountedIds;
 
-use crate::frames::{self, KEYS, NOW, Ring, body, garbled, members, written};
+use crate::keys::{KEYS, NOW, Ring};
+use crate::messages::{self, body};
 use crate::mutate::mutated;
 use crate::outsider::{self, Arrived, Form, Message};
+use crate::spelling::{garbled, members, written};
 use crate::target::{Fault, Verdict};
 
 const LIMITS: MessageLimits =
@@ -48,7 +50,7 @@ pub(crate) fn decoders_agree(chance: &mut Chance) -> Result<Verdict, Fault> {
 /// A frame that is good, or nearly: as its key's owner would write it, or somebody without the key.
 fn arrived(chance: &mut Chance) -> Arrived {
     let (form, body) = body(chance);
-    let message = Message { body, ..frames::message(chance) };
+    let message = Message { body, ..messages::message(chance) };
     let key = chance.pick(&KEYS);
     // Mostly the key of the message's own tenant.
     let key = if key.tenant == message.tenant || chance.one_in(4) {
@@ -178,7 +180,7 @@ fn altered(chance: &mut Chance, envelope: &Envelope) -> Vec<u8> {
     let of_json = serde_json::from_slice::<&serde_json::value::RawValue>(&message.body).is_ok();
     let form = if of_json && chance.one_in(2) { Form::Json } else { Form::Base64 };
     let mac = message.mac(form, KEYS[0].id, &KEYS[0].bytes);
-    let donor = Message { body: body(chance).1, ..frames::message(chance) };
+    let donor = Message { body: body(chance).1, ..messages::message(chance) };
     exchange(chance.below(19), &mut message, donor);
     let as_said = if of_json && chance.one_in(8) { Form::Json } else { form };
     let members = members(&message, as_said, KEYS[0].id, &mac);

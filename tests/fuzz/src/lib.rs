@@ -7,10 +7,12 @@
 mod codec;
 mod documents;
 mod envelope;
-mod frames;
 mod guest;
+mod keys;
+mod messages;
 mod mutate;
 mod outsider;
+mod spelling;
 mod target;
 #[cfg(test)]
 mod tests;
