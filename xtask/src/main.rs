@@ -10,6 +10,7 @@ mod deep;
 mod demo;
 mod env;
 mod guests;
+mod long;
 mod repo;
 mod steps;
 mod suites;
@@ -38,6 +39,8 @@ fn run(verb: Verb) -> Result<ExitCode> {
         Verb::Bench(args) => bench::run(&repo, &args)?,
         Verb::Guests => guests::run(&repo)?,
         Verb::Deep => deep::run(&repo)?,
+        Verb::Fuzz(args) => long::run(&repo, "tests-fuzz", &args)?,
+        Verb::Sim(args) => long::run(&repo, "tests-sim", &args)?,
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -62,4 +65,8 @@ enum Verb {
     Guests,
     /// Run what takes long or needs installing: cargo-deny, and property tests with many cases
     Deep,
+    /// Fuzz every border for some time, or repeat one case
+    Fuzz(long::Args),
+    /// Run the simulation from many seeds, or one seed step by step
+    Sim(long::Args),
 }

@@ -161,7 +161,11 @@ impl Routes {
             if wanting.iter().take(index).any(of_group) {
                 continue;
             }
-            let members = wanting.iter().skip(index + 1).copied().filter(of_group);
+            // Several patterns of one subscriber may match: it is asked once, so that what it has no room for is lost once.
+            let same = |one: &&Subscriber, other: &&Subscriber| Arc::ptr_eq(&one.inbound, &other.inbound);
+            let others = wanting.iter().enumerate().skip(index + 1).filter(|(_, other)| of_group(other));
+            let fresh = |at: usize, other| !wanting.iter().take(at).skip(index).any(|earlier| same(earlier, other));
+            let members = others.filter(|(at, other)| fresh(*at, other)).map(|(_, other)| *other);
             match Self::carry_to_one(std::iter::once(*subscriber).chain(members), stamped) {
                 Ok(()) => taken += 1,
                 Err(NotTaken::Full { len_max }) => full = Some(len_max),

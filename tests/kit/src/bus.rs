@@ -3,6 +3,7 @@
 //! Nothing here takes a delivery for done when `publish` returns: a bus may carry over a network. That something did *not* come is
 //! told by what was sent after it and did.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
@@ -22,6 +23,7 @@ macro_rules! bus_conformance {
             messages_of_one_sender_arrive_in_order
             one_of_a_group_receives_and_all_have_their_share
             a_full_member_of_a_group_is_passed_over
+            a_subscriber_with_several_patterns_that_match_is_asked_once
             a_topic_is_refused_as_full_only_if_nobody_could_take_it
             a_queue_is_refused_as_full_only_if_no_member_could_take_it
             a_queue_that_nobody_has_is_no_receiver
@@ -54,6 +56,7 @@ struct Ear {
     grants: Grants,
     hears: Hears,
     len_max: u32,
+    asked: AtomicUsize,
     heard: Mutex<Vec<String>>,
     more: Condvar,
 }
@@ -67,6 +70,7 @@ enum Hears {
 
 impl Inbound for Ear {
     fn deliver(&self, delivery: Delivery) -> Result<(), NotTaken> {
+        self.asked.fetch_add(1, Ordering::Relaxed);
         let mut heard = self.heard.lock().expect("nobody panics with it");
         if heard.len() >= self.len_max as usize {
             return Err(NotTaken::Full { len_max: self.len_max });
@@ -87,7 +91,8 @@ impl Inbound for Ear {
 impl Ear {
     fn new(caller: Arc<Caller>, subscribe: &[&str], hears: Hears, len_max: u32) -> Arc<Self> {
         let grants = grants(subscribe);
-        Arc::new(Self { caller, grants, hears, len_max, heard: Mutex::default(), more: Condvar::new() })
+        let (asked, more) = (AtomicUsize::new(0), Condvar::new());
+        Arc::new(Self { caller, grants, hears, len_max, asked, heard: Mutex::default(), more })
     }
 
     /// All it has heard, once that is so many messages or more.
@@ -204,6 +209,18 @@ pub fn one_of_a_group_receives_and_all_have_their_share(bus: Arc<dyn Bus>) {
         assert_eq!(heard, numbers(30), "each message once in a group");
         assert!(group.iter().all(|member| !member.heard(1).is_empty()), "each member has a share");
     }
+}
+
+/// Whoever is subscribed to several patterns of one topic loses a message once, if there is no room for it, and counts it once.
+pub fn a_subscriber_with_several_patterns_that_match_is_asked_once(bus: Arc<dyn Bus>) {
+    let patterns = ["a.b", "a.*", ">"];
+    let ear = Ear::new(born("acme", "kb"), &patterns, Hears::Messages, 0);
+    for pattern in patterns {
+        subscribe(&*bus, Interest::Topics(pattern.parse().expect("a pattern")), Some("kb"), &ear);
+    }
+    let refused = bus.publish(Sender::in_tenant("acme").on_topic("a.b", "one"));
+    assert_eq!(refused, Err(BusError::Full { len_max: 0 }));
+    assert_eq!(ear.asked.load(Ordering::Relaxed), 1);
 }
 
 /// The group takes it as long as one member can.

@@ -11,6 +11,7 @@
 mod api;
 pub mod audit;
 pub mod bus;
+pub mod chance;
 mod cli;
 pub mod gate;
 mod host;
