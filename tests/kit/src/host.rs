@@ -136,6 +136,11 @@ impl Host {
         self.process.stderr.all()
     }
 
+    /// What it wrote to standard output so far.
+    pub fn output(&self) -> Vec<String> {
+        self.process.stdout.all()
+    }
+
     /// A folder for a test's files.
     pub fn home(&self) -> &Path {
         self.home.path()
