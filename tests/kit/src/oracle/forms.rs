@@ -14,7 +14,10 @@ const NEAR_LEN: usize = 120;
 /// Every form of every word. A tenant has two words, the canary first.
 pub(crate) struct Forms(Vec<Form>);
 
-/// One way to write words.
+/// A way to write a word.
+type Way = fn(&[u8]) -> Vec<u8>;
+
+/// All words, written one way.
 struct Form {
     stem: Finder<'static>,
     words: Vec<Vec<u8>>,
@@ -30,10 +33,9 @@ pub(crate) struct Sighting {
 impl Forms {
     pub(crate) fn of<'a>(words: impl Iterator<Item = &'a str>) -> Self {
         let words: Vec<_> = words.map(|word| word.as_bytes()[..KEPT_LEN].to_vec()).collect();
-        let hex = |word: &[u8]| word.iter().flat_map(|byte| format!("{byte:02x}").into_bytes()).collect();
-        let ways: [&dyn Fn(&[u8]) -> Vec<u8>; 5] =
-            [&<[u8]>::to_vec, &hex, &|word| base64_at(word, 0), &|word| base64_at(word, 1), &|word| base64_at(word, 2)];
-        Self(ways.iter().map(|way| Form::of(&words, way)).collect())
+        let ways: [Way; 5] =
+            [<[u8]>::to_vec, hex, |word| base64_at(word, 0), |word| base64_at(word, 1), |word| base64_at(word, 2)];
+        Self(ways.map(|way| Form::of(&words, way)).into())
     }
 
     /// Each place where a word stands.
@@ -43,7 +45,7 @@ impl Forms {
 }
 
 impl Form {
-    fn of(words: &[Vec<u8>], way: impl Fn(&[u8]) -> Vec<u8>) -> Self {
+    fn of(words: &[Vec<u8>], way: Way) -> Self {
         Self {
             stem: Finder::new(&way(STEM.as_bytes())).into_owned(),
             words: words.iter().map(|word| way(word)).collect(),
@@ -76,6 +78,10 @@ impl Sighting {
     }
 }
 
+fn hex(word: &[u8]) -> Vec<u8> {
+    word.iter().flat_map(|byte| format!("{byte:02x}").into_bytes()).collect()
+}
+
 /// The characters that depend on the word alone, whatever stands before and after it, `offset` bytes into a group of three.
 fn base64_at(word: &[u8], offset: usize) -> Vec<u8> {
     let padded = [&[0; 2][..offset], word].concat();
@@ -103,7 +109,7 @@ mod tests {
             check(text.as_bytes(), true);
             check(STANDARD.encode(&text).as_bytes(), true);
             check(URL_SAFE_NO_PAD.encode(&text).as_bytes(), true);
-            check(text.bytes().map(|byte| format!("{byte:02x}")).collect::<String>().as_bytes(), true);
+            check(&hex(text.as_bytes()), true);
         }
         check(&mine.as_bytes()[..KEPT_LEN], true);
         check(&mine.as_bytes()[..KEPT_LEN - 1], false);
