@@ -10,6 +10,7 @@ mod deep;
 mod demo;
 mod env;
 mod guests;
+mod load;
 mod repo;
 mod steps;
 mod suites;
@@ -37,6 +38,7 @@ fn run(verb: Verb) -> Result<ExitCode> {
         Verb::Test(args) => return suites::run(&repo, &args),
         Verb::Bench(args) => bench::run(&repo, &args)?,
         Verb::Guests => guests::run(&repo)?,
+        Verb::Load(args) => load::run(&repo, &args)?,
         Verb::Deep => deep::run(&repo)?,
     }
     Ok(ExitCode::SUCCESS)
@@ -60,6 +62,8 @@ enum Verb {
     Bench(bench::Args),
     /// Build the components of `examples` and `tests/guests`
     Guests,
+    /// Load a host with a hundred agents of ten tenants, attack it, and say what nine of them noticed
+    Load(load::Args),
     /// Run what takes long or needs installing: cargo-deny, and property tests with many cases
     Deep,
 }

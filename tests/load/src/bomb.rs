@@ -2,10 +2,8 @@
 
 use std::time::Duration;
 
-use tests_kit::Package;
+use tests_kit::{Api, Package};
 use wasm_encoder::{BlockType, CodeSection, Function, FunctionSection, Instruction, Module, TypeSection, ValType};
-
-use crate::town::Town;
 
 /// Functions of the module, and what each of them has.
 const FUNCTIONS: u32 = 200;
@@ -17,12 +15,12 @@ const CORE_MODULE_SECTION: u8 = 1;
 const AFTER_REFUSAL: Duration = Duration::from_millis(20);
 
 /// Deploys one after the other in the hostile tenant, each another component, so that none was compiled before.
-pub(crate) async fn deploy_for_ever(town: &Town) {
+pub(crate) async fn deploy_for_ever(api: &Api, tenant: &str) {
     let worker = Package::read("tests/guests/worker.toml");
     for number in 0.. {
         let mut bomb = worker.clone().named(&format!("bomb-{number}"));
         bomb.component.extend(section(&module(number)));
-        if town.host.api.try_deploy(town.hostile(), &bomb).await.status >= 400 {
+        if api.try_deploy(tenant, &bomb).await.status >= 400 {
             tokio::time::sleep(AFTER_REFUSAL).await;
         }
     }

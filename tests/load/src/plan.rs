@@ -12,7 +12,7 @@ pub(crate) struct Plan {
     pub(crate) agents: u32,
     /// Whether times and fairness are judged.
     pub(crate) judged: bool,
-    /// How long the calm lasts that everything is compared with.
+    /// How long each of the calms lasts that everything is compared with: one at first, and one after each attack.
     pub(crate) calm: Duration,
     /// How long each attack lasts.
     pub(crate) attack: Duration,
@@ -32,7 +32,7 @@ impl Plan {
         Self {
             agents: agents / 10,
             judged: true,
-            calm: Duration::from_secs(30),
+            calm: Duration::from_secs(10),
             attack: Duration::from_secs(20),
             busy: Duration::from_secs(10),
             chains: 48,
@@ -45,8 +45,8 @@ impl Plan {
     pub(crate) fn short(agents: u32) -> Self {
         Self {
             judged: false,
-            calm: Duration::from_secs(6),
-            attack: Duration::from_secs(3),
+            calm: Duration::from_secs(2),
+            attack: Duration::from_millis(2500),
             busy: Duration::from_secs(4),
             links: 100,
             spins: 100,

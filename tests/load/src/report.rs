@@ -2,7 +2,9 @@
 
 use std::fmt::Write as _;
 use std::io::Write as _;
+use std::sync::LazyLock;
 use std::thread::available_parallelism;
+use std::time::Instant;
 
 use serde_json::{Value, json};
 
@@ -13,7 +15,8 @@ use crate::verdict::{Verdict, p99, typical, worst};
 /// Says on standard error what comes next.
 #[expect(clippy::print_stderr, reason = "a program that takes minutes says what it is at")]
 pub(crate) fn progress(name: &str) {
-    eprintln!("load: {name}");
+    static BEGAN: LazyLock<Instant> = LazyLock::new(Instant::now);
+    eprintln!("load: {:>4} s  {name}", BEGAN.elapsed().as_secs());
 }
 
 /// The result goes to standard output.
@@ -141,6 +144,9 @@ fn errors(text: &mut String, found: &Found) {
         .flat_map(|phase| phase.requests.iter().map(move |requests| (phase, requests)));
     let all = all
         .flat_map(|(phase, requests)| requests.errors.iter().map(move |error| (phase.name, &requests.tenant, error)));
+    for failure in found.failures.iter().take(SHOWN_MAX) {
+        let _ = writeln!(text, "{failure}");
+    }
     for (phase, tenant, error) in all.take(SHOWN_MAX) {
         let _ = writeln!(text, "{phase}, {tenant}: {error}");
     }

@@ -86,10 +86,11 @@ impl Town {
         json!({ "canary": self.oracle.canary(tenant), "left": left, "much": much })
     }
 
-    /// A request to one agent of a tenant, who asks another. None when the host is gone.
+    /// A request to one agent of a tenant with an even number, who asks the next. None when the host is gone.
     pub(crate) async fn relay(&self, tenant: &str, number: u32) -> Option<Answer> {
-        let task = self.task(tenant, number, 0);
-        let answer = self.host.api.try_ask(tenant, &format!("w{}", number % PEERS), "relay", &task).await?;
+        let even = number * 2 % PEERS;
+        let task = self.task(tenant, even, 0);
+        let answer = self.host.api.try_ask(tenant, &format!("w{even}"), "relay", &task).await?;
         self.oracle.hear(tenant, "answers", &answer.body);
         Some(answer)
     }
@@ -102,24 +103,36 @@ impl Town {
 
     /// What all agents of a tenant did so far.
     pub(crate) async fn counters(&self, tenant: &str) -> Counters {
-        let agents = self.host.api.get(&format!("/api/agents?tenant={tenant}&limit=1000")).await.ok();
-        let agents = agents["items"].as_array().cloned().unwrap_or_default();
+        let agents = self.agents(tenant).await;
         let sum = |name: &str| agents.iter().filter_map(|agent| agent["counters"][name].as_u64()).sum();
         Counters { handled: sum("handled"), failed: sum("failed"), refused: sum("refused"), in_flight: sum("inFlight") }
     }
 
-    /// The hostile tenant's agents as if nothing had been: what waits is dropped, and who was quarantined is released. Says how many were.
-    pub(crate) async fn calm_down(&self) -> u64 {
-        let mut quarantined = 0;
-        for number in 0..PEERS {
-            let (api, tenant, agent) = (&self.host.api, self.hostile(), format!("w{number}"));
-            if api.agent(tenant, &agent).await["state"] == "quarantined" {
-                quarantined += 1;
-                api.steer(tenant, &agent, "release").await.ok();
-            }
-            api.steer(tenant, &agent, "restart").await.ok();
+    /// The last failure of each agent of a tenant that had one.
+    pub(crate) async fn failures(&self, tenant: &str) -> Vec<String> {
+        let failure = |agent: &Value| Some(format!("{tenant}/{}: {}", agent["agentId"], agent.get("lastFailure")?));
+        self.agents(tenant).await.iter().filter_map(failure).collect()
+    }
+
+    async fn agents(&self, tenant: &str) -> Vec<Value> {
+        let agents = self.host.api.get(&format!("/api/agents?tenant={tenant}&limit=1000")).await.ok();
+        agents["items"].as_array().expect("a page has items").clone()
+    }
+
+    /// The hostile tenant as if nothing had been: what runs is cut off, what waits is dropped, and agents that the host put into
+    /// quarantine are released. Says how many were.
+    pub(crate) async fn calm_down(&self) -> usize {
+        let (api, tenant) = (&self.host.api, self.hostile());
+        let agents = self.agents(tenant).await;
+        let quarantined = agents.iter().filter(|agent| agent["state"] == "quarantined");
+        let quarantined: Vec<_> = quarantined.filter_map(|agent| agent["agentId"].as_str()).collect();
+        api.post(&format!("/api/tenants/{tenant}/quarantine"), json!({ "reason": "the attack is over" })).await.ok();
+        api.call("POST", &format!("/api/tenants/{tenant}/resume"), None).await.ok();
+        for agent in &quarantined {
+            api.steer(tenant, agent, "release").await.ok();
+            api.steer(tenant, agent, "start").await.ok();
         }
-        quarantined
+        quarantined.len()
     }
 
     async fn deploy(&self, tenant: &str, worker: &Package, number: u32) {
