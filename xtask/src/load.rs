@@ -11,7 +11,7 @@ use crate::{command, guests};
 /// How much load.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// Briefly, in the dev build: errors and foreign words are judged, times are only shown
+    /// Briefly, in the dev build, and judged by wide margins
     #[arg(long)]
     short: bool,
     /// Agents in all, a tenth of them in each of ten tenants

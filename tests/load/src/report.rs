@@ -12,6 +12,8 @@ use crate::plan::{Plan, TENANTS};
 use crate::run::{Found, Phase};
 use crate::verdict::{Verdict, p99, typical, worst};
 
+const BUILD: &str = if cfg!(debug_assertions) { "dev" } else { "release" };
+
 /// Says on standard error what comes next.
 #[expect(clippy::print_stderr, reason = "a program that takes minutes says what it is at")]
 pub(crate) fn progress(name: &str) {
@@ -25,9 +27,18 @@ pub(crate) fn say(text: &str) {
     let _ = writeln!(std::io::stdout().lock(), "{text}");
 }
 
+/// All that there is to tell.
+pub(crate) struct Told<'a> {
+    pub(crate) plan: &'a Plan,
+    pub(crate) found: &'a Found,
+    pub(crate) verdicts: &'a [Verdict],
+    /// The machine's load before anything was started.
+    pub(crate) load_before: &'a str,
+}
+
 /// One table, and the figures to reach.
-pub(crate) fn table(plan: &Plan, found: &Found, verdicts: &[Verdict]) -> String {
-    let mut text = heading(plan);
+pub(crate) fn table(told: &Told<'_>) -> String {
+    let (found, mut text) = (told.found, heading(told));
     let _ = writeln!(
         text,
         "{:<14} {:>9} {:>9} {:>9} {:>8} {:>8} {:>8} {:>7} {:>11} {:>7}",
@@ -44,12 +55,8 @@ pub(crate) fn table(plan: &Plan, found: &Found, verdicts: &[Verdict]) -> String 
         found.fairness.handled
     );
     let _ = writeln!(text, "\nthe oracle: {}", found.oracle);
-    for verdict in verdicts {
-        let word = match (verdict.met, verdict.judged) {
-            (true, _) => "met",
-            (false, true) => "NOT MET",
-            (false, false) => "not met, not judged in a short run",
-        };
+    for verdict in told.verdicts {
+        let word = if verdict.met { "met" } else { "NOT MET" };
         let _ = writeln!(text, "{:<34} {:<60} wanted {}: {word}", verdict.what, verdict.found, verdict.wanted);
     }
     errors(&mut text, found);
@@ -57,18 +64,22 @@ pub(crate) fn table(plan: &Plan, found: &Found, verdicts: &[Verdict]) -> String 
 }
 
 /// The same for programs.
-pub(crate) fn json(plan: &Plan, found: &Found, verdicts: &[Verdict]) -> String {
+pub(crate) fn json(told: &Told<'_>) -> String {
+    let found = told.found;
     let phases = [&found.calm].into_iter().chain(&found.attacks).map(|phase| phase_json(&found.calm, phase));
     let overrun = [0.5, 0.99, 0.999].map(|quantile| found.overrun.value_at_quantile(quantile));
     let document = json!({
-        "agents": plan.agents * 10,
-        "judged": plan.judged,
+        "agents": told.plan.agents * 10,
+        "processors": processors(),
+        "build": BUILD,
+        "loadBefore": told.load_before,
+        "loadAfter": load_average(),
         "phases": phases.collect::<Vec<_>>(),
         "fairness": { "index": found.fairness.index(), "handled": found.fairness.handled, "perSecond": found.fairness.rate() },
         "overrunMicros": overrun,
         "deliveries": found.deliveries,
         "foreignWords": found.oracle.leaks_len,
-        "verdicts": verdicts,
+        "verdicts": told.verdicts,
     });
     document.to_string()
 }
@@ -80,15 +91,24 @@ pub(crate) fn memory_cap(quota: &Value) -> u64 {
     memory["limit"].as_u64().expect("a limit is a number")
 }
 
-fn heading(plan: &Plan) -> String {
-    let threads = available_parallelism().map_or(1, std::num::NonZero::get);
-    let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
-    let load = load.split_whitespace().take(3).collect::<Vec<_>>().join(" ");
-    let build = if cfg!(debug_assertions) { "dev" } else { "release" };
+fn heading(told: &Told<'_>) -> String {
     format!(
-        "{} agents in {TENANTS} tenants, the last one hostile; {threads} processors, {build} build, load at the end {load}\n\n",
-        plan.agents * 10
+        "{} agents in {TENANTS} tenants, the last one hostile; {} processors, {BUILD} build; the machine's load was {} before and is {} now\n\n",
+        told.plan.agents * 10,
+        processors(),
+        told.load_before,
+        load_average(),
     )
+}
+
+/// The machine's load averages over one, five and fifteen minutes, as the kernel tells them.
+pub(crate) fn load_average() -> String {
+    let text = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    text.split_whitespace().take(3).collect::<Vec<_>>().join(" ")
+}
+
+fn processors() -> usize {
+    available_parallelism().map_or(1, std::num::NonZero::get)
 }
 
 #[expect(clippy::cast_precision_loss, reason = "counts of minutes")]
@@ -96,7 +116,7 @@ fn row(text: &mut String, calm: &Phase, phase: &Phase) {
     let (requests, p50, p99) = together(phase);
     let errors: usize = phase.requests.iter().map(|requests| requests.errors.len()).sum();
     let hostile = (phase.hostile.handled + phase.hostile.failed) as f64 / phase.lasted.as_secs_f64();
-    let (_, worst, _) = worst(calm, phase);
+    let (_, worst) = worst(calm, phase);
     let _ = writeln!(
         text,
         "{:<14} {requests:>9} {:>9.1} {:>9.1} {:>8.2} {worst:>8.2} {errors:>8} {:>7} {hostile:>11.0} {:>7}",

@@ -42,6 +42,9 @@ pub(crate) struct Found {
     pub(crate) memory_cap_bytes: u64,
 }
 
+/// What is not measured after each attack: what it left in the host's and the kernel's queues is no calm.
+const AFTERMATH: Duration = Duration::from_millis(500);
+
 /// Runs it all.
 pub(crate) async fn run(plan: &Plan) -> Found {
     report::progress("deploying");
@@ -52,6 +55,7 @@ pub(crate) async fn run(plan: &Plan) -> Found {
     for attack in ATTACKS.chunks(1).chain([&ATTACKS[..]]) {
         let name = if let [one] = attack { one.name() } else { "all together" };
         attacks.push(phase(&town, name, plan.attack, attack).await);
+        calm::good_tenants(&town, AFTERMATH).await;
         // Machines drift: the calm that all is compared with is as much of the whole run as the attacks are.
         calm.add(phase(&town, "calm", plan.calm, &[]).await);
     }
