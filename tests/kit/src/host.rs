@@ -136,12 +136,23 @@ impl Host {
         self.process.stderr.all()
     }
 
+    /// What it wrote to standard output so far.
+    pub fn output(&self) -> Vec<String> {
+        self.process.stdout.all()
+    }
+
     /// A folder for a test's files.
     pub fn home(&self) -> &Path {
         self.home.path()
     }
 
-    /// The most memory it ever had resident, in bytes (`VmHWM`).
+    /// Has [`resident_bytes_max`](Self::resident_bytes_max) count from now on.
+    pub fn forget_resident_max(&self) {
+        let file = format!("/proc/{}/clear_refs", self.process.id());
+        fs::write(file, "5").expect("it runs, and is ours");
+    }
+
+    /// The most memory it had resident, in bytes (`VmHWM`), since its start or since it was told to forget.
     pub fn resident_bytes_max(&self) -> u64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.process.id())).expect("it runs");
         let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("Linux counts it");

@@ -20,3 +20,4 @@ mod e2e_vault;
 mod e2e_view;
 mod inproc_bus;
 mod inproc_pipe;
+mod zoo_oracle;
