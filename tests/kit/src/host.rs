@@ -160,6 +160,11 @@ impl Host {
         kib << 10
     }
 
+    /// The number of its process.
+    pub fn process_id(&self) -> u32 {
+        self.process.id()
+    }
+
     /// Runs a client verb against it.
     pub fn cli(&self, args: &[&str]) -> Ran {
         cli::run(self.home.path(), &[("BAILIWICK_URL", &self.url), ("BAILIWICK_TOKEN", &self.token)], args)
