@@ -63,9 +63,29 @@ fn garbled(chance: &mut Chance, samples: &[&str]) -> String {
             _ => lines.insert(at, *chance.pick(&LINES)),
         }
     }
+    let deep = deep(chance);
+    if chance.one_in(50) {
+        lines.push(&deep);
+    }
     let text = lines.join("\n");
     if chance.one_in(2) { mutated_text(chance, &text, other) } else { text }
 }
+
+/// A value, a key or a table that is nested about as deep as a document is long.
+fn deep(chance: &mut Chance) -> String {
+    let times = chance.below(DEPTH_MAX);
+    let nested =
+        |open: &str, inmost: &str, close: &str| format!("{}{inmost}{}", open.repeat(times), close.repeat(times));
+    match chance.below(4) {
+        0 => format!("[config]\nx = {}", nested("[", "1", "]")),
+        1 => format!("[config]\nx = {}", nested("{a=", "1", "}")),
+        2 => format!("[config]\n{} = 1", nested("a.", "a", "")),
+        _ => format!("[config.{}]\na = 1", nested("a.", "a", "")),
+    }
+}
+
+/// The deepest; a document of 64 KiB has room for it.
+const DEPTH_MAX: usize = 16_000;
 
 const LINES: [&str; 14] = [
     "[grants]",

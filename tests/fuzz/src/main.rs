@@ -13,7 +13,7 @@ use tests_fuzz::{TARGETS, Tally, Target, timing};
 /// Cases that a core takes at a time.
 const BATCH: u64 = 256;
 /// Comparisons of signatures that are timed, and how often that is tried: another program may be in the way of one try.
-const COMPARISONS: usize = 1_000_000;
+const COMPARISONS: usize = 1_200_000;
 const TRIES: usize = 3;
 
 /// Fuzzes the host for some time

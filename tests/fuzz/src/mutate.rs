@@ -52,7 +52,17 @@ pub(crate) fn mutated_text(chance: &mut Chance, text: &str, other: &str) -> Stri
     String::from_utf8_lossy(&mutated(chance, text.as_bytes(), other.as_bytes())).into_owned()
 }
 
+/// What is nested, for readers that call themselves at each level.
+const NESTS: [&str; 5] = ["[", "{\"a\":", "{a=", "a.", "/"];
+const NEST_LEN_MAX: usize = 20_000;
+
 fn change(chance: &mut Chance, bytes: &mut Vec<u8>, other: &[u8]) {
+    if chance.one_in(200) {
+        let at = chance.below(bytes.len() + 1);
+        let nest = chance.pick(&NESTS).repeat(chance.below(NEST_LEN_MAX));
+        bytes.splice(at..at, nest.into_bytes());
+        return;
+    }
     let (from, to) = range(chance, bytes.len());
     match chance.below(8) {
         0 if from < bytes.len() => bytes[from] ^= 1 << chance.below(8),

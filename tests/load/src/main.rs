@@ -7,6 +7,7 @@ mod attack;
 mod bomb;
 mod calm;
 mod fairness;
+mod machine;
 mod overrun;
 mod plan;
 mod report;
@@ -47,7 +48,7 @@ enum Output {
 async fn main() -> ExitCode {
     let args = Args::parse();
     let plan = if args.short { Plan::short(args.agents) } else { Plan::full(args.agents) };
-    let load_before = report::load_average();
+    let load_before = machine::load_average();
     let found = run::run(&plan).await;
     let verdicts = verdict::all(&plan, &found);
     let told = Told { plan: &plan, found: &found, verdicts: &verdicts, load_before: &load_before };

@@ -3,11 +3,11 @@
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::sync::LazyLock;
-use std::thread::available_parallelism;
 use std::time::Instant;
 
 use serde_json::{Value, json};
 
+use crate::machine::{load_average, processors};
 use crate::plan::{Plan, TENANTS};
 use crate::run::{Found, Phase};
 use crate::verdict::{Verdict, p99, typical, worst};
@@ -41,8 +41,8 @@ pub(crate) fn table(told: &Told<'_>) -> String {
     let (found, mut text) = (told.found, heading(told));
     let _ = writeln!(
         text,
-        "{:<14} {:>9} {:>9} {:>9} {:>8} {:>8} {:>8} {:>7} {:>11} {:>7}",
-        "phase", "requests", "p50 ms", "p99 ms", "typical", "worst", "errors", "MiB", "hostile/s", "jailed"
+        "{:<14} {:>9} {:>9} {:>9} {:>8} {:>8} {:>8} {:>7} {:>11} {:>7} {:>8}",
+        "phase", "requests", "p50 ms", "p99 ms", "typical", "worst", "errors", "MiB", "hostile/s", "jailed", "others %"
     );
     for phase in [&found.calm].into_iter().chain(&found.attacks) {
         row(&mut text, &found.calm, phase);
@@ -101,16 +101,6 @@ fn heading(told: &Told<'_>) -> String {
     )
 }
 
-/// The machine's load averages over one, five and fifteen minutes, as the kernel tells them.
-pub(crate) fn load_average() -> String {
-    let text = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
-    text.split_whitespace().take(3).collect::<Vec<_>>().join(" ")
-}
-
-fn processors() -> usize {
-    available_parallelism().map_or(1, std::num::NonZero::get)
-}
-
 #[expect(clippy::cast_precision_loss, reason = "counts of minutes")]
 fn row(text: &mut String, calm: &Phase, phase: &Phase) {
     let (requests, p50, p99) = together(phase);
@@ -119,13 +109,14 @@ fn row(text: &mut String, calm: &Phase, phase: &Phase) {
     let (_, worst) = worst(calm, phase);
     let _ = writeln!(
         text,
-        "{:<14} {requests:>9} {:>9.1} {:>9.1} {:>8.2} {worst:>8.2} {errors:>8} {:>7} {hostile:>11.0} {:>7}",
+        "{:<14} {requests:>9} {:>9.1} {:>9.1} {:>8.2} {worst:>8.2} {errors:>8} {:>7} {hostile:>11.0} {:>7} {:>8}",
         phase.name,
         p50 as f64 / 1e3,
         p99 as f64 / 1e3,
         typical(calm, phase),
         phase.resident_bytes_max >> 20,
         phase.quarantined,
+        phase.ticks.others_percent(),
     );
 }
 
@@ -151,6 +142,7 @@ fn phase_json(calm: &Phase, phase: &Phase) -> Value {
         "hostileHandled": phase.hostile.handled,
         "hostileFailed": phase.hostile.failed,
         "quarantined": phase.quarantined,
+        "othersPercent": phase.ticks.others_percent(),
         "tenants": each,
     })
 }

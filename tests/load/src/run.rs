@@ -8,6 +8,7 @@ use tests_kit::Report;
 use crate::attack::{ATTACKS, Attack, Raid};
 use crate::calm::{self, Requests};
 use crate::fairness::{self, Fairness};
+use crate::machine::Ticks;
 use crate::overrun;
 use crate::plan::Plan;
 use crate::report;
@@ -24,6 +25,8 @@ pub(crate) struct Phase {
     pub(crate) hostile: Counters,
     /// Hostile agents that the host quarantined.
     pub(crate) quarantined: usize,
+    /// Processor time that passed.
+    pub(crate) ticks: Ticks,
 }
 
 /// What a whole run showed.
@@ -90,13 +93,14 @@ async fn phase(town: &Town, name: &'static str, lasts: Duration, attacks: &'stat
     report::progress(name);
     let before = town.counters(town.hostile()).await;
     town.host.forget_resident_max();
-    let (began, raid) = (Instant::now(), Raid::begin(town, attacks));
+    let (began, ticks, raid) = (Instant::now(), Ticks::now(&town.host), Raid::begin(town, attacks));
     let requests = calm::good_tenants(town, lasts).await;
+    let ticks = Ticks::now(&town.host).since(ticks);
     let (lasted, resident_bytes_max) = (began.elapsed(), town.host.resident_bytes_max());
     let hostile = town.counters(town.hostile()).await.since(before);
     drop(raid);
     let quarantined = if attacks.is_empty() { 0 } else { town.calm_down().await };
-    Phase { name, requests, resident_bytes_max, lasted, hostile, quarantined }
+    Phase { name, requests, resident_bytes_max, lasted, hostile, quarantined, ticks }
 }
 
 impl Phase {
@@ -108,5 +112,6 @@ impl Phase {
         }
         self.resident_bytes_max = self.resident_bytes_max.max(more.resident_bytes_max);
         self.lasted += more.lasted;
+        self.ticks = self.ticks.plus(more.ticks);
     }
 }
