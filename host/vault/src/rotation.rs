@@ -88,7 +88,9 @@ impl Vault {
             }
         }
         *self.ring.write() = ring;
-        kept.into_iter().for_each(|(tenant, kept)| self.put_in_force(&tenant, kept));
+        for (tenant, kept) in kept {
+            self.put_in_force(&tenant, kept);
+        }
         Ok(())
     }
 

@@ -54,12 +54,12 @@ impl Vault {
             check_opens(&ring, &record)?;
             secrets.entry(record.tenant.clone()).or_default().insert(record.name.clone(), record);
         }
-        let keys = Arc::new(SnapshotKeys::default());
+        let snapshot = Arc::new(SnapshotKeys::default());
         for (tenant, entries) in entries {
-            keys.replace(&tenant, entries);
+            snapshot.replace(&tenant, entries);
         }
         let (ring, secrets) = (RwLock::new(ring), RwLock::new(secrets));
-        Ok(Self { keks, ring, repository, clock, keys, secrets, changing: Mutex::default() })
+        Ok(Self { keks, ring, repository, clock, keys: snapshot, secrets, changing: Mutex::default() })
     }
 
     /// What signs and verifies. Follows every change.

@@ -1,6 +1,7 @@
 //! What a caller is told about what it sends, and who gets it.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use host_gate::MessageLimits;
 use host_model::{Grants, SendGrant};
