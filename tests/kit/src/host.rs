@@ -149,6 +149,23 @@ impl Host {
         kib << 10
     }
 
+    /// Its process.
+    pub fn id(&self) -> u32 {
+        self.process.id()
+    }
+
+    /// The processes that it has begun and that have not ended.
+    pub fn children(&self) -> Vec<u32> {
+        let parent_of = |id: &u32| {
+            let stat = fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
+            // The name, in brackets, may hold anything.
+            stat.rsplit_once(") ")?.1.split(' ').nth(1)?.parse::<u32>().ok()
+        };
+        let entries = fs::read_dir("/proc").expect("Linux shows its processes").flatten();
+        let ids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+        ids.filter(|id| parent_of(id) == Some(self.id())).collect()
+    }
+
     /// Runs a client verb against it.
     pub fn cli(&self, args: &[&str]) -> Ran {
         cli::run(self.home.path(), &[("BAILIWICK_URL", &self.url), ("BAILIWICK_TOKEN", &self.token)], args)

@@ -1,6 +1,7 @@
 //! What a caller is told about what it sends, and who gets it.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use host_gate::MessageLimits;
 use host_model::{Grants, SendGrant};
@@ -144,7 +145,9 @@ fn a_batch_that_names_two_tenants_loses_none_of_its_own_items() {
             BatchItem::Agent("theirs".into(), draft()),
         ]
     });
-    let Ok(HostReply::Batch(results)) = world.now(&sender, HostCall::Batch(items.collect())) else { panic!("no batch") };
+    let Ok(HostReply::Batch(results)) = world.now(&sender, HostCall::Batch(items.collect())) else {
+        panic!("no batch")
+    };
     let codes = results.iter().map(|result| result.as_ref().map(drop).map_err(Refusal::code));
     let each = [Err("publish-not-granted"), Ok(()), Ok(()), Err("not-found")];
     assert_eq!(codes.collect::<Vec<_>>(), each.repeat(EACH));
@@ -178,4 +181,28 @@ fn numbers_count_within_one_start_and_name_it() {
         .collect();
     let [one, two] = starts.map(|sender| sender.party.caller.incarnation().0);
     assert_eq!(seen, [(one, 1), (two, 1), (one, 2)]);
+}
+
+/// M30, incident 13: how long a refusal takes tells no more than its words. Asked in turn, so that whatever slows the machine
+/// slows both alike, and compared by their medians; the room is wide against chance and narrow against a look-up that goes on.
+#[test]
+fn a_foreign_agent_and_an_unknown_one_are_refused_in_the_same_time() {
+    const EACH: usize = 5_000;
+    let world = World::new();
+    let sender = world.join("acme", "sender", &[], 10);
+    let _theirs: Vec<Peer> =
+        (0..500).map(|number| world.join("globex", &format!("a-{number:03}"), &["a"], 10)).collect();
+    let took = |agent: &str| {
+        let began = Instant::now();
+        assert_eq!(world.now(&sender, send(agent, "x")), Err(Refusal::NotFound));
+        began.elapsed()
+    };
+    let (mut foreign, mut unknown): (Vec<_>, Vec<_>) =
+        (0..EACH).map(|round| (took(&format!("a-{:03}", round % 500)), took(&format!("b-{:03}", round % 500)))).unzip();
+    let median = |times: &mut Vec<Duration>| {
+        times.sort_unstable();
+        times[EACH / 2].as_secs_f64()
+    };
+    let ratio = median(&mut foreign) / median(&mut unknown);
+    assert!((0.8..1.25).contains(&ratio), "foreign / unknown = {ratio}");
 }

@@ -304,7 +304,12 @@ fn passing_draft() -> impl Strategy<Value = Draft> {
 
 /// Names and values near to what ends a line, and far from it.
 fn any_text() -> impl Strategy<Value = String> {
-    prop_oneof!["[ -~]{0,70}", "[A-Za-z0-9_-]{1,80}", "([a-z]|\\r|\\n|\\x00|:| |\\x7f|\u{85}|\u{2028}|é){0,12}", any::<String>()]
+    prop_oneof![
+        "[ -~]{0,70}",
+        "[A-Za-z0-9_-]{1,80}",
+        "([a-z]|\\r|\\n|\\x00|:| |\\x7f|\u{85}|\u{2028}|é){0,12}",
+        any::<String>()
+    ]
 }
 
 /// What can stand in a header by its documented rule (interfaces.md, `header`), said once more and in other words.
