@@ -17,8 +17,8 @@ impl Spin {
         Box::pin(poll_fn(move |context| {
             let counter = if on_bulk() { &spin.bulk } else { &spin.front };
             counter.fetch_add(1, Ordering::SeqCst);
-            let began = thread_ran();
-            while thread_ran() - began < poll {}
+            let end = thread_ran() + poll;
+            while thread_ran() < end {}
             if spin.end.load(Ordering::SeqCst) {
                 return Poll::Ready(());
             }
