@@ -13,6 +13,7 @@ pub mod audit;
 pub mod bus;
 mod cli;
 pub mod gate;
+pub mod guest;
 mod host;
 mod package;
 mod paths;
