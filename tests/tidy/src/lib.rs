@@ -16,4 +16,8 @@ mod repo;
 #[cfg(test)]
 mod rooms;
 #[cfg(test)]
+mod sandbox;
+#[cfg(test)]
 mod sources;
+#[cfg(test)]
+mod zoo;
