@@ -16,6 +16,9 @@ mod repo;
 #[cfg(test)]
 mod rooms;
 #[cfg(test)]
+mod sandbox;
+#[cfg(test)]
 mod sources;
 #[cfg(test)]
 mod threats;
+mod zoo;
