@@ -21,4 +21,5 @@ mod sandbox;
 mod sources;
 #[cfg(test)]
 mod threats;
+#[cfg(test)]
 mod zoo;
