@@ -18,23 +18,21 @@ async fn two_thousand_requests_that_are_cancelled_midway_leave_no_place_taken_an
         .map(|number| {
             let api = host.api.clone();
             aside(async move {
-                let mut cancelled = 0;
-                for call in 0..CALLS / AT_ONCE {
-                    let patience = Duration::from_millis(((number + call) % 8) as u64);
+                let (mut cancelled, mut call) = (0, number);
+                while cancelled < CALLS / AT_ONCE {
+                    let patience = Duration::from_millis((call % 8) as u64);
                     let agent = if call % 2 == 0 { "zoo" } else { "zoo-resident" };
                     let millis = json!(4);
                     let asked = api.try_ask("acme", agent, "sleep", &millis);
                     cancelled += usize::from(tokio::time::timeout(patience, asked).await.is_err());
+                    call += 1;
                 }
-                cancelled
             })
         })
         .collect();
-    let mut cancelled = 0;
     for caller in callers {
-        cancelled += caller.await.unwrap();
+        caller.await.unwrap();
     }
-    assert!(cancelled >= CALLS / 2, "{cancelled} were under way when they were cancelled");
     for agent in ["zoo", "zoo-resident"] {
         eventually("nothing is under way any more", async || {
             let counters = host.api.agent("acme", agent).await["counters"].take();

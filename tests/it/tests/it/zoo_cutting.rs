@@ -4,11 +4,11 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use tests_kit::guest::{MEMORY, NO_ANSWER, REALLOC, SPIN, agent, lasting_agent};
-use tests_kit::{Host, Package};
+use tests_kit::{Host, Package, eventually};
 
 const DEADLINE: Duration = Duration::from_millis(300);
-/// How long after its deadline a guest may at most be gone, on a busy machine.
-const MARGIN: Duration = Duration::from_secs(3);
+/// How long after its deadline a guest may at most be gone. What runs on is at nice 19, and a busy machine lets others go first.
+const MARGIN: Duration = Duration::from_secs(10);
 
 fn spinner(package: Package, id: &str, component: Vec<u8>) -> Package {
     let patient = package.named(id).with("limits.fuel", 1_000_000_000_000_i64).with("limits.deadline", "300ms");
@@ -36,8 +36,13 @@ async fn a_guest_that_spins_before_or_after_its_message_ends_in_time_and_its_nei
             assert!((DEADLINE..DEADLINE + MARGIN).contains(&began.elapsed()), "{id} took {:?}", began.elapsed());
             neighbour_answers(&host).await;
         }
-        let shown = host.api.agent("acme", id).await;
-        assert_eq!((&shown["lastFailure"]["cause"], &shown["counters"]["inFlight"]), (&json!("timeout"), &json!(0)));
+        // Whoever asked is told before the count.
+        let shown = eventually("its place is free again", async || {
+            let shown = host.api.agent("acme", id).await;
+            (shown["counters"]["inFlight"] == 0).then_some(shown)
+        })
+        .await;
+        assert_eq!((&shown["lastFailure"]["cause"], &shown["counters"]["failed"]), (&json!("timeout"), &json!(3)));
     };
     let start = format!("{MEMORY} {REALLOC} (func $start {SPIN}) (start $start)");
     check("as-it-begins", agent(&start, NO_ANSWER)).await;
