@@ -25,8 +25,9 @@ impl App {
         let act = Act::operator("tenant.create").tenant(&id).on(&id);
         let (fleet, vault) = (self.fleet().clone(), self.vault().clone());
         let create = move |r: Arc<Recorded>| async move {
+            let reserved = vault.reserve(&id)?;
             let record = fleet.create_tenant(&r, id, name).await?;
-            vault.ensure_key(&record.id).await?;
+            reserved.make_key().await?;
             Ok::<_, AppError>(record)
         };
         let record = self.controlled(act, create).await?;

@@ -7,6 +7,7 @@ use host_model::{KeyId, Principal, TenantId, Timestamp};
 use zeroize::Zeroizing;
 
 use crate::snapshot::Entry;
+use crate::vault::Turn;
 use crate::{Kek, KeyRecord, KeyState, KeyView, Kind, Place, Vault, VaultError, random_key};
 
 /// The most keys of a tenant, those that only verify and those that were revoked among them.
@@ -32,6 +33,15 @@ impl Vault {
     /// Forgets the keys whose time is over.
     pub async fn rotate(&self, tenant: &TenantId, principal: &Principal) -> Result<KeyView, VaultError> {
         let _turn = self.turn(tenant)?;
+        self.make_key(tenant, principal).await
+    }
+
+    /// Keeps the turn of a tenant that is about to be created: it must not exist and then be refused its key. Never waits.
+    pub fn reserve(&self, tenant: &TenantId) -> Result<Reserved<'_>, VaultError> {
+        Ok(Reserved { vault: self, tenant: tenant.clone(), _turn: self.turn(tenant)? })
+    }
+
+    async fn make_key(&self, tenant: &TenantId, principal: &Principal) -> Result<KeyView, VaultError> {
         let now = self.clock.now();
         let mut entries = self.keys.of(tenant).to_vec();
         let retired = retire(&mut entries, principal, now);
@@ -79,6 +89,20 @@ impl Vault {
         self.repository.save_keys(tenant, &changed, &forgotten).await?;
         self.keys.replace(tenant, entries);
         Ok(changed.pop().expect("a change saves a key"))
+    }
+}
+
+/// The turn of a tenant that is being created, given back on drop.
+pub struct Reserved<'a> {
+    vault: &'a Vault,
+    tenant: TenantId,
+    _turn: Turn<'a>,
+}
+
+impl Reserved<'_> {
+    /// Makes the key with which the host signs for the tenant, once it is there.
+    pub async fn make_key(self) -> Result<KeyView, VaultError> {
+        self.vault.make_key(&self.tenant, &Principal::Host).await
     }
 }
 

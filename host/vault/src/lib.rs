@@ -16,6 +16,7 @@ mod vault;
 
 pub use error::VaultError;
 pub use kek::{Kek, Kind, LocalKek, Place, random_key};
+pub use keys::Reserved;
 pub use record::{KeyRecord, KeyState, KeyView, SealedBytes, SecretRecord, SecretView};
 pub use repository::{KekStore, Keks, VaultRepository, VaultStoreError};
 pub use rotation::Sealed;

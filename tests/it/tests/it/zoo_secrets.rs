@@ -194,8 +194,11 @@ async fn no_process_of_a_host_shows_a_secret_and_its_compiler_gets_none() {
     set_secret(&host, "acme", "s0", &secret).await;
     let api = host.api.clone();
     let deploying = tests_kit::aside(async move { api.deploy("acme", &Package::zoo()).await });
-    let child = tests_kit::eventually("the compiler runs", async || host.children().into_iter().find_map(shown)).await;
-    let own = shown(host.id()).unwrap();
+    let child = tests_kit::eventually("the compiler runs", async || {
+        host.children().into_iter().find_map(|id| shown(id, "compile-component"))
+    })
+    .await;
+    let own = shown(host.id(), "--data").unwrap();
     deploying.await.unwrap();
 
     let mut keys = keys_of(&host);
@@ -209,10 +212,10 @@ async fn no_process_of_a_host_shows_a_secret_and_its_compiler_gets_none() {
     assert!(variables.starts_with("BAILIWICK_COMPILE_LIMITS=") && variables.matches('\0').count() == 1, "{variables}");
 }
 
-/// The arguments and the variables of a process, once it is the program that it is to become.
-fn shown(process: u32) -> Option<(Vec<u8>, Vec<u8>)> {
+/// The arguments and the variables of a process, once it is the program with this argument: until then it is a copy of its parent.
+fn shown(process: u32, argument: &str) -> Option<(Vec<u8>, Vec<u8>)> {
     let read = |name: &str| fs::read(format!("/proc/{process}/{name}")).ok().filter(|bytes| !bytes.is_empty());
-    let (arguments, variables) = (read("cmdline")?, read("environ")?);
-    let is_ours = arguments.windows(7).any(|part| part == b"compile" || part == b"--data\0");
-    is_ours.then_some((arguments, variables))
+    let arguments = read("cmdline")?;
+    let is_ours = arguments.split(|byte| *byte == 0).any(|part| part == argument.as_bytes());
+    is_ours.then_some((arguments, read("environ")?))
 }

@@ -215,7 +215,11 @@ async fn while_all_is_sealed_anew_keys_and_secrets_are_not_changed_and_there_is_
     assert!(all.is_ok() && matches!(again, Err(VaultError::Busy)) && matches!(key, Err(VaultError::Busy)));
     let (key, all) = tokio::join!(vault.rotate(&acme, &host), vault.rotate_kek());
     assert!(key.is_ok() && matches!(all, Err(VaultError::Busy)));
+    let reserved = vault.reserve(&acme).unwrap();
+    assert!(matches!(vault.rotate_kek().await, Err(VaultError::Busy)), "a tenant is being created");
+    reserved.make_key().await.unwrap();
     vault.rotate_kek().await.unwrap();
+    assert_eq!(vault.key_list(&acme).len(), 4);
 }
 
 #[tokio::test]
