@@ -10,6 +10,7 @@ mod deep;
 mod demo;
 mod env;
 mod guests;
+mod load;
 mod long;
 mod repo;
 mod steps;
@@ -38,6 +39,7 @@ fn run(verb: Verb) -> Result<ExitCode> {
         Verb::Test(args) => return suites::run(&repo, &args),
         Verb::Bench(args) => bench::run(&repo, &args)?,
         Verb::Guests => guests::run(&repo)?,
+        Verb::Load(args) => load::run(&repo, &args)?,
         Verb::Deep => deep::run(&repo)?,
         Verb::Fuzz(args) => long::run(&repo, "tests-fuzz", &args)?,
         Verb::Sim(args) => long::run(&repo, "tests-sim", &args)?,
@@ -63,6 +65,8 @@ enum Verb {
     Bench(bench::Args),
     /// Build the components of `examples` and `tests/guests`
     Guests,
+    /// Load a host with a hundred agents of ten tenants, attack it, and say what nine of them noticed
+    Load(load::Args),
     /// Run what takes long or needs installing: cargo-deny, and property tests with many cases
     Deep,
     /// Fuzz every border for some time, or repeat one case

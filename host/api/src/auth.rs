@@ -29,13 +29,13 @@ impl TokenDigest {
     }
 }
 
-/// Lets a request pass that carries the operator's token.
+/// Lets a request pass that carries the operator's token, and has every other one in the audit.
 pub(crate) async fn require_operator(
     State(state): State<ApiState>,
     request: Request,
     next: Next,
 ) -> Result<Response, ApiError> {
-    state.operator().admits(request.headers())?;
+    state.operator().admits(request.headers()).inspect_err(|_| state.app().count_unauthorized())?;
     Ok(next.run(request).await)
 }
 

@@ -62,6 +62,21 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
     }
 }
 
+/// A JSON body that holds a secret: what is off about it is told without a word of it, and nothing of it goes into a log.
+pub(crate) struct SecretBody<T>(pub(crate) T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for SecretBody<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
+        match Body::from_request(request, state).await {
+            Ok(Body(value)) => Ok(Self(value)),
+            Err(ApiError::BadBody(_)) => Err(ApiError::BadBody(r#"use {"value": "…"}"#.to_owned())),
+            Err(refused) => Err(refused),
+        }
+    }
+}
+
 /// A body of bytes, of at most [`COMPONENT_LEN_MAX`]; the router sets the limit.
 pub(crate) struct ComponentBytes(pub(crate) Bytes);
 

@@ -21,6 +21,7 @@ use crate::router::{guarded, open};
         (name = "messages", description = "Talk to agents, and watch them talk"),
         (name = "registry", description = "A2A cards of running agents"),
         (name = "audit", description = "What happened, who asked for it, and what it used"),
+        (name = "vault", description = "The key that seals all tenants' keys and secrets"),
         (name = "health", description = "For whoever watches the host")
     ),
     components(schemas(host_wire::Problem, host_wire::Message, host_wire::LogRecord)),
@@ -98,6 +99,6 @@ mod tests {
                 assert!(operation["summary"].is_string(), "{method} {path}");
             }
         }
-        assert_eq!(operations, 45);
+        assert_eq!(operations, 46);
     }
 }

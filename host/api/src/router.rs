@@ -60,6 +60,7 @@ pub(crate) fn guarded() -> OpenApiRouter<ApiState> {
         .routes(routes!(vault::list_keys))
         .routes(routes!(vault::rotate_key))
         .routes(routes!(vault::revoke_key))
+        .routes(routes!(vault::rotate_vault))
         .routes(routes!(vault::list_secrets))
         .routes(routes!(vault::set_secret, vault::remove_secret))
         .routes(routes!(agents::deploy_agent, agents::list_agents))

@@ -53,7 +53,7 @@ mod tests {
         };
         let (served, ()) = tokio::join!(serve(listener, router, closing), stopper);
         served.unwrap();
-        assert!((GRACE..GRACE + Duration::from_secs(2)).contains(&begun.elapsed()), "{:?}", begun.elapsed());
+        assert!((GRACE..GRACE * 10).contains(&begun.elapsed()), "{:?}", begun.elapsed());
     }
 
     #[tokio::test]

@@ -61,6 +61,27 @@ impl App {
         Ok(())
     }
 
+    /// Seals every key and secret of all tenants under a new key-encryption key, and destroys the old one. Tells how many there
+    /// were.
+    pub async fn rotate_vault(&self) -> Result<usize, AppError> {
+        self.rotate_vault_as(Act::operator("vault.rotate")).await
+    }
+
+    /// Finishes a rotation that an end of the host cut off.
+    pub async fn finish_vault_rotation(&self) -> Result<(), AppError> {
+        if self.vault().is_rotating() {
+            self.rotate_vault_as(Act::host("vault.rotate")).await?;
+        }
+        Ok(())
+    }
+
+    async fn rotate_vault_as(&self, act: Act) -> Result<usize, AppError> {
+        let vault = self.vault().clone();
+        let resealed = self.controlled(act, move |_| async move { vault.rotate_kek().await }).await?;
+        tracing::info!(resealed, "key-encryption key rotated");
+        Ok(resealed)
+    }
+
     /// Sees that the host can sign for every tenant: those that an earlier version created have no key yet.
     pub async fn ensure_keys(&self) -> Result<(), AppError> {
         for tenant in self.tenants() {

@@ -20,6 +20,7 @@ mod tenant;
 mod text;
 mod topic;
 mod usage;
+mod vault;
 mod verb;
 
 pub use verb::{Verb, run};

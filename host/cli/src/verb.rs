@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::Subcommand;
 
 use crate::error::CliError;
-use crate::{agent, audit, inspect, offline, policy, print, tenant, topic, usage};
+use crate::{agent, audit, inspect, offline, policy, print, tenant, topic, usage, vault};
 
 /// What operators and authors ask of a host, and what works without one.
 #[derive(Debug, Subcommand)]
@@ -22,6 +22,8 @@ pub enum Verb {
     Audit(audit::AuditArgs),
     /// Show what tenants used
     Usage(usage::UsageArgs),
+    /// Change the key that seals all keys and secrets
+    Vault(vault::VaultArgs),
     /// Show what a component imports and exports, by capability; needs no host
     Inspect(inspect::InspectArgs),
     /// Print a completion script for a shell
@@ -42,6 +44,7 @@ pub async fn run(verb: Verb, program: clap::Command) -> ExitCode {
         Verb::Explain(args) => policy::explain(args).await,
         Verb::Audit(args) => audit::run(args).await,
         Verb::Usage(args) => usage::run(args).await,
+        Verb::Vault(args) => vault::run(args).await,
         Verb::Inspect(args) => inspect::run(&args),
         Verb::Completions(args) => offline::completions(&args, program),
         Verb::Version(args) => offline::version(&args),
@@ -104,6 +107,7 @@ mod tests {
         check("bailiwick audit list --tenant acme --since 1h --action agent --decision denied --limit 5", None);
         check("bailiwick audit verify --data ./data -o json", None);
         check("bailiwick usage --tenant acme", None);
+        check("bailiwick vault rotate -o json", None);
         check("bailiwick completions bash", None);
     }
 

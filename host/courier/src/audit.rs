@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use host_calls::{Answer, HostCall, Refusal};
 use host_gate::Refused;
-use host_ledger::{Decision, Denial, Ledger};
+use host_ledger::{Actor, Decision, Denial, Ledger};
 use host_model::{Caller, TrapCause};
 
 /// The code of what crosses from one tenant into another.
@@ -69,8 +69,8 @@ pub(crate) fn not_accepted(ledger: &Ledger, caller: &Caller, refused: &Refused) 
 
 fn denial<'a>(caller: &'a Caller, action: &'static str, code: &'a str) -> Denial<'a> {
     Denial {
-        tenant: caller.tenant(),
-        agent: caller.agent(),
+        tenant: Some(caller.tenant()),
+        actor: Actor::from(caller.agent()),
         action,
         decision: Decision::Denied,
         code,

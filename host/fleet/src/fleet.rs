@@ -492,6 +492,7 @@ impl Fleet {
     pub(crate) fn forget_tenant(&self, id: &TenantId) {
         self.parts().policies.forget(id);
         self.0.tenants.write().remove(id);
+        self.shards().forget(id);
     }
 
     /// Said again once the tenant's turn is held: it may have been deleted while somebody waited for it.

@@ -6,13 +6,14 @@
 
 mod alarm;
 mod busy;
+mod homes;
 mod lane;
 mod shard;
+mod stopwatch;
 mod worker;
 
 use std::any::Any;
 use std::future::Future;
-use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -26,6 +27,7 @@ use host_quota::TenantLimits;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
+use homes::Homes;
 use lane::{Call, Lane, Priority};
 pub use shard::Shard;
 use worker::Worker;
@@ -42,13 +44,14 @@ pub trait Runner: Send + Sync {
 /// All shards of the host.
 pub struct Shards {
     shards: Vec<Arc<Shard>>,
+    homes: Homes,
 }
 
 impl Shards {
     /// Starts `count` shards. Guest work may use the timers of `edge`, tokio's runtime for everything else.
     pub fn start(count: usize, edge: &Handle) -> std::io::Result<Self> {
         let shards: Vec<_> = (0..count.max(1)).map(|_| Arc::new(Shard::new())).collect();
-        let all = Self { shards };
+        let all = Self { homes: Homes::new(shards.len()), shards };
         for (index, shard) in all.shards.iter().enumerate() {
             start_lane(format!("shard-{index}"), shard.front(), all.fronts_besides(shard), edge)?;
             start_lane(format!("bulk-{index}"), shard.bulk(), Vec::new(), edge)?;
@@ -56,7 +59,7 @@ impl Shards {
         Ok(all)
     }
 
-    /// Where all guest work of a tenant begins.
+    /// Where all guest work of a tenant begins, from now until the tenant is forgotten.
     pub fn home(&self, tenant: &TenantId) -> &Arc<Shard> {
         self.ranked(tenant).into_iter().next().expect("there is at least one")
     }
@@ -72,6 +75,11 @@ impl Shards {
         self.home(tenant).front().spread(tenant, fronts.collect());
     }
 
+    /// The tenant is gone: another may have its place.
+    pub(crate) fn forget(&self, tenant: &TenantId) {
+        self.homes.forget(tenant);
+    }
+
     /// Returns when each thread has come past what was closed or cut off in a tenant before: a guest that was running has given
     /// its thread back, and was dropped.
     pub(crate) async fn pass(&self, tenant: &TenantId) {
@@ -83,16 +91,10 @@ impl Shards {
         join_all(ranked.iter().map(|shard| passed(shard.bulk(), tenant))).await;
     }
 
-    /// Rendezvous hashing (Thaler and Ravishankar, 1998), so that another number of shards moves as few tenants as can be.
+    /// All shards in a tenant's order: its home, then those that come after it.
     fn ranked(&self, tenant: &TenantId) -> Vec<&Arc<Shard>> {
-        let rank = |index: usize| {
-            let mut hasher = DefaultHasher::new();
-            (tenant, index).hash(&mut hasher);
-            hasher.finish()
-        };
-        let mut ranked: Vec<_> = self.shards.iter().enumerate().collect();
-        ranked.sort_by_key(|(index, _)| (std::cmp::Reverse(rank(*index)), std::cmp::Reverse(*index)));
-        ranked.into_iter().map(|(_, shard)| shard).collect()
+        let home = self.homes.of(tenant);
+        self.shards.iter().cycle().skip(home).take(self.shards.len()).collect()
     }
 
     /// The fronts of all shards but one.

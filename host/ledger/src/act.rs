@@ -113,22 +113,17 @@ impl Recorded {
 
     /// The action is done.
     pub fn done(self) {
-        self.end(Decision::Done, None, None);
-    }
-
-    /// The action is done, and this is what came of it.
-    pub fn done_with(self, detail: Value) {
-        self.end(Decision::Done, None, Some(detail));
+        self.end(Decision::Done, None);
     }
 
     /// The action did not succeed, for the reason that a stable word of the host names.
     pub fn failed(self, code: &str) {
-        self.end(Decision::Failed, Some(code), None);
+        self.end(Decision::Failed, Some(code));
     }
 
-    fn end(mut self, decision: Decision, code: Option<&str>, detail: Option<Value>) {
+    fn end(mut self, decision: Decision, code: Option<&str>) {
         if let Some(open) = self.open.take() {
-            open.end(decision, code, detail);
+            open.end(decision, code);
         }
     }
 }
@@ -136,16 +131,16 @@ impl Recorded {
 impl Drop for Recorded {
     fn drop(&mut self) {
         if let Some(open) = self.open.take() {
-            open.end(Decision::Failed, Some("abandoned"), None);
+            open.end(Decision::Failed, Some("abandoned"));
         }
     }
 }
 
 impl Open {
-    fn end(self, decision: Decision, code: Option<&str>, detail: Option<Value>) {
+    fn end(self, decision: Decision, code: Option<&str>) {
         let Self { shared, entry, seq, room } = self;
-        let entry =
-            Entry { at: shared.clock.now(), decision, code: code.map(str::to_owned), of: Some(seq), detail, ..entry };
+        let (at, code) = (shared.clock.now(), code.map(str::to_owned));
+        let entry = Entry { at, decision, code, of: Some(seq), detail: None, ..entry };
         shared.push_outcome(Job { entry, room, asker: None });
     }
 }

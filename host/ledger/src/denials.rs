@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use foldhash::fast::RandomState;
-use host_model::{AgentId, TenantId, Timestamp};
+use host_model::{TenantId, Timestamp};
 
 use crate::{Actor, Decision, Entry};
 
@@ -17,10 +17,10 @@ const OTHER: &str = "other";
 /// One thing that was not allowed, or did not succeed.
 #[derive(Debug, Clone)]
 pub struct Denial<'a> {
-    /// In which tenant.
-    pub tenant: &'a TenantId,
-    /// By which agent; the operator's own id for the operator.
-    pub agent: &'a AgentId,
+    /// In which tenant; none before it is known who asks.
+    pub tenant: Option<&'a TenantId>,
+    /// To whom.
+    pub actor: Actor,
     /// A stable word, such as `message.publish`.
     pub action: &'static str,
     /// `denied` or `failed`.
@@ -38,7 +38,7 @@ pub struct Denial<'a> {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct Kind {
     /// None beyond the kinds that are open.
-    agent: Option<AgentId>,
+    actor: Option<Actor>,
     action: &'static str,
     code: String,
     decision: Decision,
@@ -57,13 +57,13 @@ struct Tally {
     urgent: bool,
 }
 
-/// All denials that are counted and not written.
+/// All denials that are counted and not written, by tenant, so that one's flood takes no room from another.
 #[derive(Default)]
-pub(crate) struct Tallies(HashMap<TenantId, HashMap<Kind, Tally, RandomState>, RandomState>);
+pub(crate) struct Tallies(HashMap<Option<TenantId>, HashMap<Kind, Tally, RandomState>, RandomState>);
 
 /// Denials taken out to be written; given back if they cannot be.
 pub(crate) struct Taken {
-    tenant: TenantId,
+    tenant: Option<TenantId>,
     kind: Kind,
     tally: Tally,
 }
@@ -71,7 +71,7 @@ pub(crate) struct Taken {
 impl Tallies {
     /// Counts one. Says whether it should be written at once.
     pub(crate) fn count(&mut self, denial: &Denial<'_>, now: Timestamp) -> bool {
-        let kinds = self.0.entry(denial.tenant.clone()).or_default();
+        let kinds = self.0.entry(denial.tenant.cloned()).or_default();
         let kind = Kind::of(denial);
         let kind = if kinds.len() < KINDS_MAX || kinds.contains_key(&kind) { kind } else { kind.other() };
         let fresh = Tally { count: 0, first: now, last: now, limit: None, actual: None, urgent: true };
@@ -113,17 +113,11 @@ impl Tallies {
 impl Taken {
     pub(crate) fn entry(&self) -> Entry {
         let Self { tenant, kind, tally } = self;
-        let operator = AgentId::operator();
-        let actor = match &kind.agent {
-            Some(agent) if *agent == operator => Actor::Operator.to_string(),
-            Some(agent) => Actor::Agent(agent.clone()).to_string(),
-            None => OTHER.to_owned(),
-        };
         let many = tally.count > 1;
         Entry {
             at: tally.last,
-            tenant: Some(tenant.clone()),
-            actor,
+            tenant: tenant.clone(),
+            actor: kind.actor.as_ref().map_or_else(|| OTHER.to_owned(), Actor::to_string),
             action: kind.action.into(),
             target: kind.foreign.as_ref().map(|foreign| format!("tenant:{foreign}")),
             decision: kind.decision,
@@ -141,7 +135,7 @@ impl Taken {
 impl Kind {
     fn of(denial: &Denial<'_>) -> Self {
         Self {
-            agent: Some(denial.agent.clone()),
+            actor: Some(denial.actor.clone()),
             action: denial.action,
             code: denial.code.chars().take(CODE_LEN_MAX).collect(),
             decision: denial.decision,
@@ -151,20 +145,22 @@ impl Kind {
 
     /// What it is counted as beyond the kinds that are open.
     fn other(self) -> Self {
-        Self { agent: None, action: OTHER, code: OTHER.to_owned(), foreign: None, ..self }
+        Self { actor: None, action: OTHER, code: OTHER.to_owned(), foreign: None, ..self }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use host_model::AgentId;
+
     use super::*;
 
     const NOW: Timestamp = Timestamp::from_millis(1_000);
 
     fn denial<'a>(ids: &'a (TenantId, AgentId), code: &'a str) -> Denial<'a> {
         Denial {
-            tenant: &ids.0,
-            agent: &ids.1,
+            tenant: Some(&ids.0),
+            actor: Actor::from(&ids.1),
             action: "message.publish",
             decision: Decision::Denied,
             code,

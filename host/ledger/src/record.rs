@@ -18,6 +18,15 @@ pub enum Actor {
     Operator,
     /// An agent, within its tenant.
     Agent(AgentId),
+    /// Somebody at the edge who showed no valid token.
+    Anonymous,
+}
+
+impl From<&AgentId> for Actor {
+    /// The agent, or the operator, who speaks under an id of the host's own.
+    fn from(agent: &AgentId) -> Self {
+        if *agent == AgentId::operator() { Self::Operator } else { Self::Agent(agent.clone()) }
+    }
 }
 
 impl fmt::Display for Actor {
@@ -26,6 +35,7 @@ impl fmt::Display for Actor {
             Self::Host => f.write_str("host"),
             Self::Operator => f.write_str("operator"),
             Self::Agent(agent) => write!(f, "agent:{agent}"),
+            Self::Anonymous => f.write_str("anonymous"),
         }
     }
 }

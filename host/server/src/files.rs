@@ -6,7 +6,6 @@ use std::path::Path;
 use anyhow::{Context as _, ensure};
 use host_ledger::SealKey;
 use host_store::{DataDir, write_private};
-use host_vault::Zeroizing;
 
 /// The operator's token: 32 random bytes in hexadecimal, in a file that only the host's user can read.
 pub(crate) fn operator_token(data: &DataDir) -> anyhow::Result<String> {
@@ -50,19 +49,6 @@ pub(crate) fn audit_key(data: &DataDir) -> anyhow::Result<SealKey> {
         )
     })?;
     Ok(SealKey(key))
-}
-
-/// The key under which the vault's contents are sealed. It is not in the database: keep it in another backup.
-pub(crate) fn kek(data: &DataDir) -> anyhow::Result<Zeroizing<[u8; 32]>> {
-    let path = data.kek();
-    if !path.exists() {
-        write_private(&path, Zeroizing::new(random::<32>()?).as_slice())?;
-    }
-    let key = Zeroizing::new(fs::read(&path).with_context(|| unreadable(&path))?);
-    let bytes: Result<[u8; 32], _> = key.as_slice().try_into();
-    bytes
-        .map(Zeroizing::new)
-        .with_context(|| format!("{} does not hold 32 bytes: restore it from its backup", path.display()))
 }
 
 fn unreadable(path: &Path) -> String {

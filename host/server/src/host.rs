@@ -19,8 +19,10 @@ use host_gate::{Gate, MessageLimits};
 use host_ledger::{Act, Ledger, UsageBook};
 use host_model::Clock;
 use host_registry::Registry;
-use host_store::{AgentFiles, AgentState, AgentStores, AuditFiles, ComponentFiles, DataDir, Sqlite, UsageFiles};
-use host_vault::{LocalKek, Vault};
+use host_store::{
+    AgentFiles, AgentState, AgentStores, AuditFiles, ComponentFiles, DataDir, KekFiles, Sqlite, UsageFiles,
+};
+use host_vault::Vault;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -140,8 +142,8 @@ async fn wire(
     let engine = Arc::new(engine(config, data.artifacts().as_path(), &files::artifact_key(data)?)?);
     tracing::info!(pool = engine.describe_pool(), "sandbox");
     let policies = Arc::new(PolicyBook::new());
-    let kek = Box::new(LocalKek::new(&files::kek(data)?));
-    let vault = Arc::new(Vault::open(kek, sqlite.clone(), clock.clone()).await.context("cannot open the vault")?);
+    let keks = Arc::new(KekFiles::of(data));
+    let vault = Arc::new(Vault::open(keks, sqlite.clone(), clock.clone()).await.context("cannot open the vault")?);
     let courier = Courier::new(CourierParts {
         gate: Gate::new(message_limits(config)),
         bus: bus.clone(),
@@ -174,8 +176,16 @@ async fn wire(
         Shards::start(shard_count(config), &tokio::runtime::Handle::current()).context("cannot start the shards")?;
     let fleet = Fleet::load(parts, shards).await?;
     let app = App::new(AppParts { fleet, courier, registry, logs, ledger, usage, vault });
+    finish_rotation(&app).await;
     app.ensure_keys().await?;
     Ok(app)
+}
+
+/// The vault works under two keys as under one: that it still has two is no reason not to start.
+async fn finish_rotation(app: &App) {
+    if let Err(error) = app.finish_vault_rotation().await {
+        tracing::error!(%error, "the old key-encryption key is still there: run `bailiwick vault rotate`");
+    }
 }
 
 fn engine(config: &Config, artifacts: &Path, key: &[u8; 32]) -> anyhow::Result<Engine> {

@@ -27,6 +27,7 @@ impl DataDir {
     /// Below the directory of the audit.
     pub(crate) const AUDIT_HEAD: &str = "head";
     const KEK: &str = "kek";
+    const NEXT_KEK: &str = "kek.next";
 
     /// Opens a data directory, and creates it where there is none (mode 0700).
     ///
@@ -98,10 +99,15 @@ impl DataDir {
         self.path.join("usage")
     }
 
-    /// The key-encryption key of the vault, written by [`write_private`](crate::write_private). Not in the database: who has a copy
+    /// The key-encryption key of the vault, kept by [`KekFiles`](crate::KekFiles). Not in the database: who has a copy
     /// of that alone can open nothing.
     pub fn kek(&self) -> PathBuf {
         self.path.join(Self::KEK)
+    }
+
+    /// The key-encryption key that a rotation puts in its place.
+    pub(crate) fn next_kek(&self) -> PathBuf {
+        self.path.join(Self::NEXT_KEK)
     }
 
     /// Keeps the lock for as long as what is opened on the directory.

@@ -109,6 +109,17 @@ pub enum StoreError {
         source: Box<sqlx::migrate::MigrateError>,
     },
 
+    /// Somebody outside reads the database for so long that its log cannot be cut off.
+    #[error("another program is reading the database: end it and try again")]
+    LogInUse,
+
+    /// A file that holds a key holds something else.
+    #[error("{} does not hold 32 bytes: restore it from its backup", path.display())]
+    NoKey {
+        /// The file.
+        path: PathBuf,
+    },
+
     /// The database failed.
     #[error("the database failed")]
     Database(#[from] sqlx::Error),

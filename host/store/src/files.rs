@@ -18,6 +18,11 @@ pub fn write_private(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
     replace(path, bytes).map_err(io_error("write", path))
 }
 
+/// Puts a file in the place of another, which is gone then. Atomic and durable, as [`write_private`]. Blocks on the disk.
+pub(crate) fn put_in_place(from: &Path, to: &Path) -> Result<(), StoreError> {
+    fs::rename(from, to).and_then(|()| sync(parent_of(to))).map_err(io_error("replace", to))
+}
+
 fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let dir = parent_of(path);
     let mut file =

@@ -2,9 +2,9 @@
 
 use async_trait::async_trait;
 use host_model::{AgentId, KeyId, Principal, SecretName, TenantId};
-use host_vault::{KeyRecord, KeyState, SealedBytes, SecretRecord, VaultRepository, VaultStoreError};
+use host_vault::{KeyRecord, KeyState, Sealed, SealedBytes, SecretRecord, VaultRepository, VaultStoreError};
 use sqlx::sqlite::SqliteRow;
-use sqlx::{Sqlite as Engine, Transaction};
+use sqlx::{Row as _, Sqlite as Engine, Transaction};
 
 use crate::error::{Cause, StoreError};
 use crate::rows::{Fields, Table, millis};
@@ -42,6 +42,14 @@ impl VaultRepository for Sqlite {
 
     async fn shred(&self, tenant: &TenantId) -> Result<(), VaultStoreError> {
         shred(self, tenant).await.map_err(failed("delete the keys and secrets"))
+    }
+
+    async fn reseal(&self, tenant: &TenantId, resealed: &Sealed) -> Result<(), VaultStoreError> {
+        reseal(self, tenant, resealed).await.map_err(failed("save what was sealed anew"))
+    }
+
+    async fn scrub(&self) -> Result<(), VaultStoreError> {
+        scrub(self).await.map_err(failed("fold the database's log into it"))
     }
 }
 
@@ -125,6 +133,26 @@ async fn shred(store: &Sqlite, tenant: &TenantId) -> Result<(), StoreError> {
         sqlx::query(sql).bind(tenant.as_str()).execute(&mut *work).await?;
     }
     Ok(work.commit().await?)
+}
+
+async fn reseal(store: &Sqlite, tenant: &TenantId, resealed: &Sealed) -> Result<(), StoreError> {
+    let mut work = store.writer.begin().await?;
+    let keys = resealed.keys.iter().map(|(id, sealed)| (id.to_string(), sealed));
+    let secrets = resealed.secrets.iter().map(|(name, sealed)| (name.to_string(), sealed));
+    let keys = keys.map(|row| ("UPDATE signing_keys SET sealed = ?3 WHERE tenant = ?1 AND key_id = ?2", row));
+    let secrets = secrets.map(|row| ("UPDATE secrets SET sealed = ?3 WHERE tenant = ?1 AND name = ?2", row));
+    for (sql, (id, sealed)) in keys.chain(secrets) {
+        sqlx::query(sql).bind(tenant.as_str()).bind(id).bind(sealed.as_bytes()).execute(&mut *work).await?;
+    }
+    Ok(work.commit().await?)
+}
+
+/// Pages of before stand in the log until it is folded into the database and cut off. In the database itself `secure_delete`
+/// has overwritten them.
+async fn scrub(store: &Sqlite) -> Result<(), StoreError> {
+    let row = sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").fetch_one(&store.writer).await?;
+    let busy: i64 = row.try_get(0)?;
+    if busy == 0 { Ok(()) } else { Err(StoreError::LogInUse) }
 }
 
 fn key_in(row: &SqliteRow) -> Result<KeyRecord, StoreError> {

@@ -35,6 +35,13 @@ pub struct Place<'a> {
     pub id: &'a str,
 }
 
+/// A new key for a [`LocalKek`].
+pub fn random_key() -> Result<Zeroizing<[u8; 32]>, VaultError> {
+    let mut key = Zeroizing::new([0; 32]);
+    getrandom::fill(key.as_mut()).map_err(VaultError::NoRandomness)?;
+    Ok(key)
+}
+
 /// Seals and opens. A file's key does it here; an HSM may do it elsewhere.
 pub trait Kek: Send + Sync {
     /// Seals bytes for a place.

@@ -7,7 +7,7 @@ use host_model::{KeyId, Principal, TenantId, Timestamp};
 use zeroize::Zeroizing;
 
 use crate::snapshot::Entry;
-use crate::{Kek, KeyRecord, KeyState, KeyView, Kind, Place, Vault, VaultError};
+use crate::{Kek, KeyRecord, KeyState, KeyView, Kind, Place, Vault, VaultError, random_key};
 
 /// The most keys of a tenant, those that only verify and those that were revoked among them.
 const KEYS_MAX: usize = 64;
@@ -70,7 +70,7 @@ impl Vault {
             entries.into_iter().partition(|entry| is_over(&entry.record, now));
         if let Some(principal) = successor_for {
             over.extend(make_room(&mut entries)?);
-            let made = make(self.kek.as_ref(), tenant, principal, now)?;
+            let made = make(&self.ring(), tenant, principal, now)?;
             changed.push(made.record.clone());
             entries.push(made);
         }
@@ -86,8 +86,7 @@ impl Vault {
 pub(crate) fn entry_of(kek: &dyn Kek, record: KeyRecord) -> Result<Entry, VaultError> {
     let Some(sealed) = &record.sealed else { return Ok(Entry { record, mac: None }) };
     let id = record.id.to_string();
-    let place = Place { tenant: &record.tenant, kind: Kind::SigningKey, id: &id };
-    let opened = kek.open(place, sealed)?;
+    let opened = kek.open(place(&record.tenant, &id), sealed)?;
     let refused = || VaultError::DoesNotOpen { tenant: record.tenant.clone(), id: id.clone() };
     let key: Zeroizing<[u8; 32]> = Zeroizing::new(opened.as_slice().try_into().map_err(|_| refused())?);
     let mac = Arc::new(MacKey::new(&key));
@@ -95,10 +94,9 @@ pub(crate) fn entry_of(kek: &dyn Kek, record: KeyRecord) -> Result<Entry, VaultE
 }
 
 fn make(kek: &dyn Kek, tenant: &TenantId, principal: &Principal, now: Timestamp) -> Result<Entry, VaultError> {
-    let mut key = Zeroizing::new([0; 32]);
-    getrandom::fill(key.as_mut()).map_err(VaultError::NoRandomness)?;
+    let key = random_key()?;
     let id = KeyId::new(getrandom::u64().map_err(VaultError::NoRandomness)?);
-    let sealed = kek.seal(Place { tenant, kind: Kind::SigningKey, id: &id.to_string() }, key.as_slice())?;
+    let sealed = kek.seal(place(tenant, &id.to_string()), key.as_slice())?;
     let record = KeyRecord {
         tenant: tenant.clone(),
         id,
@@ -108,6 +106,10 @@ fn make(kek: &dyn Kek, tenant: &TenantId, principal: &Principal, now: Timestamp)
         sealed: Some(sealed),
     };
     Ok(Entry { record, mac: Some(Arc::new(MacKey::new(&key))) })
+}
+
+pub(crate) fn place<'a>(tenant: &'a TenantId, id: &'a str) -> Place<'a> {
+    Place { tenant, kind: Kind::SigningKey, id }
 }
 
 /// Room for one more. If there is none, the key that was revoked first is forgotten: it is refused as an unknown one too, so

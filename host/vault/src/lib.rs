@@ -8,14 +8,17 @@ mod kek;
 mod keys;
 mod record;
 mod repository;
+mod ring;
+mod rotation;
 mod secrets;
 mod snapshot;
 mod vault;
 
 pub use error::VaultError;
-pub use kek::{Kek, Kind, LocalKek, Place};
+pub use kek::{Kek, Kind, LocalKek, Place, random_key};
 pub use record::{KeyRecord, KeyState, KeyView, SealedBytes, SecretRecord, SecretView};
-pub use repository::{VaultRepository, VaultStoreError};
+pub use repository::{KekStore, Keks, VaultRepository, VaultStoreError};
+pub use rotation::Sealed;
 pub use snapshot::SnapshotKeys;
 pub use vault::Vault;
 

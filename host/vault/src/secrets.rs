@@ -27,7 +27,7 @@ impl Vault {
         }
         let _turn = self.turn(tenant)?;
         self.check_room(tenant, &name)?;
-        let sealed = self.kek.seal(place(tenant, &name), text.as_bytes())?;
+        let sealed = self.ring().seal(place(tenant, &name), text.as_bytes())?;
         let record = SecretRecord { tenant: tenant.clone(), name, updated: self.clock.now(), sealed };
         self.repository.save_secret(&record).await?;
         let view = view(&record);
@@ -55,8 +55,12 @@ impl Vault {
 
     /// A secret's text, for the host's own way out alone; wiped when it is dropped. Never waits.
     pub fn secret(&self, tenant: &TenantId, name: &SecretName) -> Option<Zeroizing<String>> {
-        let record = self.secrets.read().get(tenant)?.get(name)?.clone();
-        match open(self.kek.as_ref(), &record) {
+        // The keys while the record is held: it may be sealed anew right after, and the old key forgotten.
+        let (record, ring) = {
+            let secrets = self.secrets.read();
+            (secrets.get(tenant)?.get(name)?.clone(), self.ring())
+        };
+        match open(&ring, &record) {
             Ok(text) => Some(text),
             // It opened when it was loaded, or was sealed here: the key-encryption key has gone.
             Err(cause) => {
@@ -87,7 +91,7 @@ fn open(kek: &dyn Kek, record: &SecretRecord) -> Result<Zeroizing<String>, Vault
     std::str::from_utf8(&opened).map(|text| Zeroizing::new(text.to_owned())).map_err(refused)
 }
 
-fn place<'a>(tenant: &'a TenantId, name: &'a SecretName) -> Place<'a> {
+pub(crate) fn place<'a>(tenant: &'a TenantId, name: &'a SecretName) -> Place<'a> {
     Place { tenant, kind: Kind::Secret, id: name.as_str() }
 }
 

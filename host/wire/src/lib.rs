@@ -31,4 +31,4 @@ pub use quota::{Quota, QuotaLine, QuotaState, SetQuota};
 pub use since::{BadSince, Since};
 pub use tenant::{CreateTenant, StoredComponent, Tenant, TenantDetails, TenantState};
 pub use usage::Usage;
-pub use vault::{Secret, SetSecret, SigningKey};
+pub use vault::{Secret, SetSecret, SigningKey, VaultRotation};

@@ -25,6 +25,15 @@ pub struct SigningKey {
     pub ended_at: Option<String>,
 }
 
+/// That all keys and secrets were sealed anew.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct VaultRotation {
+    /// How many were sealed under the new key-encryption key.
+    #[schema(example = 12)]
+    pub resealed: u64,
+}
+
 /// A secret to keep.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]

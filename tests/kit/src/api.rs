@@ -103,8 +103,7 @@ impl Api {
     /// Uploads and deploys an agent, and tells what the host says to that.
     pub async fn try_deploy(&self, tenant: &str, package: &Package) -> Answer {
         self.upload(&package.component).await.ok();
-        let digest = Digest::of(&package.component).to_string();
-        let body = json!({ "manifest": package.text(), "digest": digest });
+        let body = json!({ "manifest": package.text(), "digest": package.digest() });
         self.post(&format!("/api/agents?tenant={tenant}"), body).await
     }
 

@@ -136,17 +136,45 @@ impl Host {
         self.process.stderr.all()
     }
 
+    /// What it wrote to standard output so far.
+    pub fn output(&self) -> Vec<String> {
+        self.process.stdout.all()
+    }
+
     /// A folder for a test's files.
     pub fn home(&self) -> &Path {
         self.home.path()
     }
 
-    /// The most memory it ever had resident, in bytes (`VmHWM`).
+    /// Has [`resident_bytes_max`](Self::resident_bytes_max) count from now on.
+    pub fn forget_resident_max(&self) {
+        let file = format!("/proc/{}/clear_refs", self.process.id());
+        fs::write(file, "5").expect("it runs, and is ours");
+    }
+
+    /// The most memory it had resident, in bytes (`VmHWM`), since its start or since it was told to forget.
     pub fn resident_bytes_max(&self) -> u64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.process.id())).expect("it runs");
         let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("Linux counts it");
         let kib: u64 = line.trim().trim_end_matches(" kB").trim().parse().expect("a number of KiB");
         kib << 10
+    }
+
+    /// Its process.
+    pub fn id(&self) -> u32 {
+        self.process.id()
+    }
+
+    /// The processes that it has begun and that have not ended.
+    pub fn children(&self) -> Vec<u32> {
+        let parent_of = |id: &u32| {
+            let stat = fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
+            // The name, in brackets, may hold anything.
+            stat.rsplit_once(") ")?.1.split(' ').nth(1)?.parse::<u32>().ok()
+        };
+        let entries = fs::read_dir("/proc").expect("Linux shows its processes").flatten();
+        let ids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+        ids.filter(|id| parent_of(id) == Some(self.id())).collect()
     }
 
     /// Runs a client verb against it.

@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use host_component::Digest;
+
 use crate::paths;
 
 /// A manifest and the component it names.
@@ -51,6 +53,11 @@ impl Package {
     /// The agent's id.
     pub fn id(&self) -> &str {
         self.manifest["agent"]["id"].as_str().expect("an id is text")
+    }
+
+    /// The component's digest, as a deployment names it.
+    pub fn digest(&self) -> String {
+        Digest::of(&self.component).to_string()
     }
 
     /// The manifest as text.

@@ -36,8 +36,13 @@ pub fn canary() -> String {
     bytes.iter().fold("canary".to_owned(), |word, byte| format!("{word}{byte:02x}"))
 }
 
-/// A test lies in `PROFILE/deps`.
+/// A test lies in `PROFILE/deps`, a binary in `PROFILE`.
 fn profile_dir() -> PathBuf {
-    let test = env::current_exe().expect("the path of this test");
-    test.ancestors().nth(2).expect("cargo runs a test from PROFILE/deps").to_owned()
+    let this = env::current_exe().expect("the path of this program");
+    let folder = this.parent().expect("a program lies in a folder");
+    if folder.ends_with("deps") {
+        folder.parent().expect("deps lies in a profile").to_owned()
+    } else {
+        folder.to_owned()
+    }
 }

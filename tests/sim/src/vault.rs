@@ -6,7 +6,9 @@ use std::task::{Context, Poll, Waker};
 
 use async_trait::async_trait;
 use host_model::{Clock, KeyId, SecretName, TenantId};
-use host_vault::{KeyRecord, LocalKek, SecretRecord, Vault, VaultRepository, VaultStoreError, Zeroizing};
+use host_vault::{
+    KekStore, Keks, KeyRecord, LocalKek, Sealed, SecretRecord, Vault, VaultRepository, VaultStoreError, Zeroizing,
+};
 
 struct Nowhere;
 
@@ -35,12 +37,35 @@ impl VaultRepository for Nowhere {
     async fn shred(&self, _: &TenantId) -> Result<(), VaultStoreError> {
         Ok(())
     }
+
+    async fn reseal(&self, _: &TenantId, _: &Sealed) -> Result<(), VaultStoreError> {
+        Ok(())
+    }
+
+    async fn scrub(&self) -> Result<(), VaultStoreError> {
+        Ok(())
+    }
+}
+
+/// Always the same key.
+#[async_trait]
+impl KekStore for Nowhere {
+    async fn load(&self) -> Result<Keks, VaultStoreError> {
+        Ok(Keks { in_force: Arc::new(LocalKek::new(&Zeroizing::new([7; 32]))), next: None })
+    }
+
+    async fn add_next(&self) -> Result<(), VaultStoreError> {
+        Ok(())
+    }
+
+    async fn promote(&self) -> Result<(), VaultStoreError> {
+        Ok(())
+    }
 }
 
 /// A vault without a key.
 pub(crate) fn empty(clock: Arc<dyn Clock>) -> Vault {
-    let kek = Box::new(LocalKek::new(&Zeroizing::new([7; 32])));
-    at_once(Vault::open(kek, Arc::new(Nowhere), clock)).expect("nothing is kept that could be wrong")
+    at_once(Vault::open(Arc::new(Nowhere), Arc::new(Nowhere), clock)).expect("nothing is kept that could be wrong")
 }
 
 /// What has nothing to wait for.

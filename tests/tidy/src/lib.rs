@@ -17,3 +17,5 @@ mod repo;
 mod rooms;
 #[cfg(test)]
 mod sources;
+#[cfg(test)]
+mod threats;

@@ -33,7 +33,7 @@ const ROOMS: [&str; 23] = [
 const RESERVED: [(&str, &[&str]); 6] = [
     ("wasmtime", &["host-engine", "tests-bench"]),
     ("async-nats", &["host-bus", "tests-bench"]),
-    ("sqlx", &["host-store"]),
+    ("sqlx", &["host-store", "tests-kit"]),
     ("rusqlite", &[]),
     ("libsqlite3-sys", &["host-store"]),
     ("anyhow", &["host-server", "host-cli", "xtask", "tests-it", "tests-kit", "tests-bench"]),
@@ -82,7 +82,7 @@ fn a_trespass_is_found() {
         &["async-nats"],
         Some("host-courier names async-nats, reserved for host-bus, tests-bench"),
     );
-    check(trespasses, "host-app", &["sqlx"], Some("host-app names sqlx, reserved for host-store"));
+    check(trespasses, "host-app", &["sqlx"], Some("host-app names sqlx, reserved for host-store, tests-kit"));
 }
 
 #[test]

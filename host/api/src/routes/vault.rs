@@ -1,14 +1,14 @@
-//! `/api/tenants/{tenant}/keys` and `/api/tenants/{tenant}/secrets`.
+//! `/api/tenants/{tenant}/keys`, `/api/tenants/{tenant}/secrets` and `/api/vault`.
 
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use host_model::{BadKeyId, KeyId, SecretName, TenantId};
 use host_vault::Zeroizing;
-use host_wire::{Page, Secret, SetSecret, SigningKey};
+use host_wire::{Page, Secret, SetSecret, SigningKey, VaultRotation};
 
 use crate::convert::{key_of, secret_of};
-use crate::extract::{At, Body, Params};
+use crate::extract::{At, Params, SecretBody};
 use crate::page::PageParams;
 use crate::problem::ApiError;
 use crate::state::ApiState;
@@ -69,6 +69,20 @@ pub(crate) async fn revoke_key(
     Ok(Json(key_of(state.app().revoke_key(&tenant, key).await?)))
 }
 
+/// Seal everything under a new key-encryption key
+///
+/// Every key and secret of all tenants; the old key-encryption key is destroyed then. Messages go on meanwhile, changes of keys and
+/// secrets are refused with `busy`. A rotation that was cut off is finished instead.
+#[utoipa::path(
+    post,
+    path = "/api/vault/rotate",
+    tag = "vault",
+    responses((status = 200, body = VaultRotation))
+)]
+pub(crate) async fn rotate_vault(State(state): State<ApiState>) -> Result<Json<VaultRotation>, ApiError> {
+    Ok(Json(VaultRotation { resealed: state.app().rotate_vault().await? as u64 }))
+}
+
 /// List a tenant's secrets
 ///
 /// What they are called and when they were set, never what they are.
@@ -105,7 +119,7 @@ pub(crate) async fn list_secrets(
 pub(crate) async fn set_secret(
     State(state): State<ApiState>,
     At((tenant, name)): At<(TenantId, SecretName)>,
-    Body(SetSecret { value }): Body<SetSecret>,
+    SecretBody(SetSecret { value }): SecretBody<SetSecret>,
 ) -> Result<Json<Secret>, ApiError> {
     Ok(Json(secret_of(state.app().set_secret(&tenant, name, Zeroizing::new(value)).await?)))
 }

@@ -158,6 +158,23 @@ async fn an_answer_under_a_token_of_another_tenant_is_not_accepted() {
     assert_eq!(refused, Err(NotTaken::Refused));
 }
 
+/// Incident 8: whatever is shared between tenants on the way of a request is bounded for each and not for all together.
+#[tokio::test]
+async fn a_thousand_tenants_that_ask_at_once_get_a_thousand_answers() {
+    let world = World::new();
+    let pairs: Vec<[Peer; 2]> = (0..1_000)
+        .map(|number| ["asker", "kb"].map(|agent| world.join(&format!("tenant-{number}"), agent, &[], 1)))
+        .collect();
+    let asked: Vec<Answer> = pairs.iter().map(|[asker, _]| world.ask(asker, "kb", draft("?"))).collect();
+    for [_, kb] in pairs.iter().rev() {
+        settle(&world, kb, done(kb.party.caller.tenant().as_str()));
+    }
+    for ([asker, _], answer) in pairs.iter().zip(asked) {
+        let tenant = asker.party.caller.tenant();
+        assert_eq!(answered(answer).await.map(|envelope| body(&envelope)), Ok(tenant.to_string()));
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn requests_of_two_tenants_with_equal_correlations_never_cross() {
     const EACH: usize = 100;

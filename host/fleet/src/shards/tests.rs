@@ -129,25 +129,6 @@ fn spawned_work_runs_to_its_end_on_the_shards_own_thread_with_the_edges_timers()
 }
 
 #[test]
-fn a_tenant_has_one_home_and_another_shard_moves_tenants_only_to_itself() {
-    let ((four, _), (again, _), (five, _)) = (shards(4), shards(4), shards(5));
-    let index = |shards: &Shards, id: &TenantId| {
-        shards.shards.iter().position(|shard| Arc::ptr_eq(shard, shards.home(id))).expect("one of them")
-    };
-    let tenants: Vec<TenantId> = (0..400).map(|number| tenant(&format!("tenant-{number}"))).collect();
-    for id in &tenants {
-        assert_eq!(index(&four, id), index(&four, id));
-        assert_eq!(index(&four, id), index(&again, id), "the same after a restart");
-        assert!([index(&four, id), 4].contains(&index(&five, id)), "{id} moved between shards that stay");
-    }
-    let mut tenants_of = [0; 4];
-    for id in &tenants {
-        tenants_of[index(&four, id)] += 1;
-    }
-    assert!(tenants_of.iter().all(|count| *count > 50), "spread: {tenants_of:?}");
-}
-
-#[test]
 fn there_is_always_a_shard() {
     let (none, _edge) = shards(0);
     assert_eq!(none.shards.len(), 1);

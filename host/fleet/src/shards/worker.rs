@@ -3,13 +3,13 @@
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::thread;
-use std::time::Instant;
 
 use host_gate::Accepted;
 use host_mailbox::Address;
 
 use super::alarm::Alarm;
 use super::lane::{Call, Home, Lane, Next, Priority};
+use super::stopwatch::Stopwatch;
 use super::{Runner, contained};
 
 /// A call that has run this long goes on in bulk: 0.9 ms. A little under a tick, for which a guest that runs on is polled.
@@ -22,8 +22,7 @@ pub(super) struct Worker<'a> {
     others: Vec<Arc<Lane>>,
     calls: Vec<Slot>,
     free: Vec<usize>,
-    /// When the clock was last looked at: what passed since belongs to the turn under way. One look a turn is enough.
-    looked: Instant,
+    watch: Stopwatch,
     /// What the last turn took, and the message of this lane that it ended: told with the next question, under one lock.
     took_nanos: u64,
     done: Option<Address>,
@@ -38,7 +37,7 @@ struct Slot {
 impl<'a> Worker<'a> {
     pub(super) fn new(lane: &'a Arc<Lane>, others: Vec<Arc<Lane>>) -> Self {
         let (calls, free) = (Vec::new(), Vec::new());
-        Self { lane, others, calls, free, looked: Instant::now(), took_nanos: 0, done: None }
+        Self { lane, others, calls, free, watch: Stopwatch::start(), took_nanos: 0, done: None }
     }
 
     pub(super) fn run(mut self) {
@@ -86,9 +85,7 @@ impl<'a> Worker<'a> {
         place.alarm.set();
         let mut context = Context::from_waker(&place.waker);
         let poll = contained(&call.tenant, || call.work.as_mut().poll(&mut context));
-        let now = Instant::now();
-        self.took_nanos = u64::try_from((now - self.looked).as_nanos()).unwrap_or(u64::MAX);
-        self.looked = now;
+        self.took_nanos = self.watch.lap_nanos();
         call.ran_nanos = call.ran_nanos.saturating_add(self.took_nanos);
         match poll {
             Some(Poll::Pending) if in_bulk && !place.alarm.has_rung() => call.counted = None,
@@ -135,7 +132,7 @@ impl<'a> Worker<'a> {
                 contained(&tenant, || drop(work));
             }
         }
-        self.looked = Instant::now();
+        self.watch.skip();
     }
 
     fn admit_all(&mut self, moved: Vec<Call>) {
@@ -143,7 +140,7 @@ impl<'a> Worker<'a> {
             let slot = self.admit(call);
             self.lane.wake(slot);
         }
-        self.looked = Instant::now();
+        self.watch.skip();
     }
 
     fn admit(&mut self, call: Call) -> usize {
@@ -167,6 +164,6 @@ impl<'a> Worker<'a> {
 
     fn sleep(&mut self) {
         thread::park();
-        self.looked = Instant::now();
+        self.watch.skip();
     }
 }

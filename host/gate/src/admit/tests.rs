@@ -67,6 +67,7 @@ fn headers_and_options_are_counted() {
         |count: usize, expected| check(|draft| draft.headers = vec![header("name", "value"); count], expected);
     check_headers(2, Ok(()));
     check_headers(3, Err(Denied::TooManyHeaders { len: 3, len_max: 2 }));
+    check_headers(10_000, Err(Denied::TooManyHeaders { len: 10_000, len_max: 2 }));
     let check_options =
         |count: usize, expected| check(|draft| draft.options = vec![header("qos", "at-most-once"); count], expected);
     check_options(2, Ok(()));
@@ -82,6 +83,7 @@ fn a_header_has_a_plain_name_and_a_value_without_control_characters() {
     check("", "v", Err(Denied::Header));
     check(&"n".repeat(65), "v", Err(Denied::Header));
     check("n", &"v".repeat(1025), Err(Denied::Header));
+    check("n", &"v".repeat(1 << 20), Err(Denied::Header));
     for bad in ["a b", "a:b", "a.b", "a\r", "\u{e9}"] {
         check(bad, "v", Err(Denied::Header));
     }
@@ -300,7 +302,32 @@ fn passing_draft() -> impl Strategy<Value = Draft> {
     )
 }
 
+/// Names and values near to what ends a line, and far from it.
+fn any_text() -> impl Strategy<Value = String> {
+    prop_oneof![
+        "[ -~]{0,70}",
+        "[A-Za-z0-9_-]{1,80}",
+        "([a-z]|\\r|\\n|\\x00|:| |\\x7f|\u{85}|\u{2028}|é){0,12}",
+        any::<String>()
+    ]
+}
+
+/// What can stand in a header by its documented rule (interfaces.md, `header`), said once more and in other words.
+fn can_stand(name: &str, value: &str) -> bool {
+    let plain = name.chars().all(|c| c.is_ascii_alphanumeric() || "-_".contains(c));
+    plain && !name.is_empty() && name.len() <= 64 && value.len() <= 1024 && !value.chars().any(char::is_control)
+}
+
 proptest! {
+    /// M13.
+    #[test]
+    fn a_header_passes_only_as_what_can_stand_in_one(name in any_text(), value in any_text()) {
+        let draft = Draft { headers: vec![header(&name, &value)], ..draft() };
+        let admitted = Sender::new("acme", "responder").admit(topic("open.a"), draft).map(drop);
+        let expected = if can_stand(&name, &value) { Ok(()) } else { Err(Denied::Header) };
+        prop_assert_eq!(admitted, expected);
+    }
+
     #[test]
     fn a_stamp_names_the_callers_own_tenant_and_agent_whatever_the_draft_claims(
         passing in passing_draft(),

@@ -39,7 +39,9 @@ pub(crate) fn write(
 }
 
 fn parts(frame: &mut Vec<u8>, parts: &[&[u8]]) {
-    parts.iter().for_each(|part| frame.extend_from_slice(part));
+    for part in parts {
+        frame.extend_from_slice(part);
+    }
 }
 
 /// What has no spelling is not sealed: nobody could read it back.

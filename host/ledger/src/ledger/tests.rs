@@ -6,7 +6,7 @@ use std::time::Duration;
 use host_model::{AgentId, TenantId, Timestamp};
 
 use super::*;
-use crate::{Entry, Link, Sealed, verify};
+use crate::{Actor, Entry, Link, Sealed, verify};
 
 /// Lines in memory; fails while it is told to.
 #[derive(Default)]
@@ -160,8 +160,8 @@ async fn while_it_cannot_be_written_acts_are_refused_and_denials_counted() {
     open.done();
     let (tenant, agent): (TenantId, AgentId) = ("acme".parse().unwrap(), "echo".parse().unwrap());
     let denial = Denial {
-        tenant: &tenant,
-        agent: &agent,
+        tenant: Some(&tenant),
+        actor: Actor::from(&agent),
         action: "message.publish",
         decision: Decision::Denied,
         code: "hop-limit",
@@ -196,8 +196,8 @@ async fn a_flood_of_denials_is_counted_exactly_in_few_records() {
             scope.spawn(move || {
                 for _ in 0..50_000 {
                     ledger.denied(&Denial {
-                        tenant,
-                        agent,
+                        tenant: Some(tenant),
+                        actor: Actor::from(agent),
                         action: "message.send",
                         decision: Decision::Denied,
                         code: "mailbox-full",

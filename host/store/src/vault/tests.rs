@@ -5,12 +5,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use host_gate::{KeyRefused, Keys as _};
 use host_model::{Clock, Timestamp};
-use host_vault::{KeyView, LocalKek, Vault, VaultError, Zeroizing};
+use host_vault::{KekStore, Keks, KeyView, LocalKek, Vault, VaultError, Zeroizing};
 use tempfile::TempDir;
 
 use super::*;
 use crate::deployments::tests::with_tenants;
 use crate::sqlite::tests::open;
+
+mod rotation;
 
 const DAY_MS: u64 = 24 * 3_600_000;
 
@@ -31,7 +33,25 @@ fn clock() -> Arc<Hands> {
 }
 
 async fn vault_of(store: Sqlite, kek: u8, clock: &Arc<Hands>) -> Result<Vault, VaultError> {
-    Vault::open(Box::new(LocalKek::new(&Zeroizing::new([kek; 32]))), Arc::new(store), clock.clone()).await
+    Vault::open(Arc::new(OneKek(kek)), Arc::new(store), clock.clone()).await
+}
+
+/// A key-encryption key of one byte, again and again, that is never another.
+struct OneKek(u8);
+
+#[async_trait]
+impl KekStore for OneKek {
+    async fn load(&self) -> Result<Keks, VaultStoreError> {
+        Ok(Keks { in_force: Arc::new(LocalKek::new(&Zeroizing::new([self.0; 32]))), next: None })
+    }
+
+    async fn add_next(&self) -> Result<(), VaultStoreError> {
+        panic!("nobody rotates it")
+    }
+
+    async fn promote(&self) -> Result<(), VaultStoreError> {
+        panic!("nobody rotates it")
+    }
 }
 
 /// A vault of two tenants.

@@ -227,7 +227,7 @@ async fn an_agent_that_traps_at_every_message_is_slowed_says_so_and_is_forgiven_
     host.api.deploy("acme", &Package::zoo().with("limits.concurrency", 1)).await;
     let trap = async || host.api.send("acme", "zoo", "trap", &Value::Null).await.ok();
     let began = Instant::now();
-    for _ in 0..6 {
+    for _ in 0..8 {
         trap().await;
     }
     let agent = eventually("it shows that it pauses", async || {
@@ -237,8 +237,8 @@ async fn an_agent_that_traps_at_every_message_is_slowed_says_so_and_is_forgiven_
     .await;
     assert_eq!(agent["lastFailure"]["cause"], "trap", "{agent:#}");
     assert_eq!(host.api.ask("acme", "zoo", "mirror", &json!("waits")).await.said()["payload"], "waits");
-    // After the fifth failure in a row a tenth of a second, after the sixth two.
-    assert!(began.elapsed() >= Duration::from_millis(300), "{:?}", began.elapsed());
+    // After the fifth failure in a row a tenth of a second, and after each further one twice as long.
+    assert!(began.elapsed() >= Duration::from_millis(100 + 200 + 400 + 800), "{:?}", began.elapsed());
     assert_eq!(host.api.agent("acme", "zoo").await["state"], "ready");
     for _ in 0..4 {
         trap().await;

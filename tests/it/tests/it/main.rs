@@ -1,4 +1,4 @@
-//! The integration tests, in one binary: `e2e_*` drive the real program from outside, `inproc_*` its rooms from inside.
+//! The integration tests, in one binary: `e2e_*` drive the real program from outside, `inproc_*` its rooms from inside, `zoo_*` attack it.
 #![expect(
     clippy::indexing_slicing,
     clippy::unwrap_used,
@@ -20,3 +20,9 @@ mod e2e_vault;
 mod e2e_view;
 mod inproc_bus;
 mod inproc_pipe;
+mod zoo_http;
+mod zoo_names;
+mod zoo_oracle;
+mod zoo_rotation;
+mod zoo_secrets;
+mod zoo_sharing;
