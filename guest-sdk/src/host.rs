@@ -7,8 +7,9 @@ use crate::{Card, Denied, Draft, Message, Query, State, Storage, Target};
 /// The host, as an agent sees it. In a component each method is one imported function; in a test it is a
 /// [`Double`](crate::double::Double).
 ///
-/// Every call costs fuel: 1,000 units and one more for each byte that crosses, in either direction; sending and discovery cost
-/// 4,000 instead of 1,000, and [`State`] and [`Storage`] name their own prices. A spent budget is a trap, not a refusal.
+/// Every call costs fuel: 1,000 units, one more for each byte that crosses, in either direction, and 64 for each header or field;
+/// sending and discovery cost 4,000 instead of 1,000, and [`State`] and [`Storage`] name their own prices. A spent budget is a trap,
+/// not a refusal.
 pub trait Host {
     /// Sends to all who subscribe to `topic` in your tenant. A topic nobody listens to takes messages too.
     fn publish(&self, topic: &str, draft: Draft) -> Result<Receipt, Denied>;

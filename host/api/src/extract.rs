@@ -1,7 +1,7 @@
 //! Reads requests: what is unknown, malformed or too large is refused with a problem that names it.
 
 use axum::Json;
-use axum::body::Bytes;
+use axum::body::{Bytes, HttpBody as _};
 use axum::extract::rejection::{BytesRejection, FailedToBufferBody, JsonRejection};
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use axum::http::request::Parts;
@@ -57,6 +57,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
+        check_told_len(&request, JSON_LEN_MAX)?;
         let read = Json::from_request(request, state).await;
         read.map(|Json(value)| Self(value)).map_err(json_refused)
     }
@@ -84,9 +85,15 @@ impl<S: Send + Sync> FromRequest<S> for ComponentBytes {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
+        check_told_len(&request, COMPONENT_LEN_MAX)?;
         let read = Bytes::from_request(request, state).await;
         read.map(Self).map_err(|refused| bytes_refused(&refused, COMPONENT_LEN_MAX))
     }
+}
+
+/// By `content-length`, where there is one: what will not be taken need not be sent.
+fn check_told_len(request: &Request, limit: usize) -> Result<(), ApiError> {
+    if request.body().size_hint().lower() > limit as u64 { Err(ApiError::BodyTooLarge { limit }) } else { Ok(()) }
 }
 
 fn json_refused(refused: JsonRejection) -> ApiError {

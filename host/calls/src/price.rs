@@ -2,7 +2,7 @@
 //!
 //! The numbers are promised to authors in `wit/agent-0.1/types.wit`; change them there too.
 
-use crate::{HostCall, HostReply, state, storage};
+use crate::{ENTRY_PRICE, HostCall, HostReply, state, storage};
 use host_model::{Card, CardQuery, Draft, Header};
 
 /// Units of fuel; one guest instruction is about one unit.
@@ -21,9 +21,9 @@ pub fn price_of_call(call: &HostCall) -> Price {
     match call {
         HostCall::Publish { topic: to, draft }
         | HostCall::Send { agent: to, draft }
-        | HostCall::Request { agent: to, draft, .. } => ROUTED_BASE + len(to) + draft_bytes(draft),
+        | HostCall::Request { agent: to, draft, .. } => ROUTED_BASE + len(to) + price_of_draft(draft),
         HostCall::Batch(items) => items.iter().map(price_of_item).sum::<Price>() + CALL_BASE,
-        HostCall::Log(line) => CALL_BASE + len(&line.message) + headers_bytes(&line.fields),
+        HostCall::Log(line) => CALL_BASE + len(&line.message) + price_of_headers(&line.fields),
         HostCall::Find(query) => ROUTED_BASE + query_bytes(query),
         HostCall::Card(id) => ROUTED_BASE + len(id),
         HostCall::Http(call) => crate::http::price_of_call(call),
@@ -36,7 +36,7 @@ pub fn price_of_call(call: &HostCall) -> Price {
 pub fn price_of_reply(reply: &HostReply) -> Price {
     match reply {
         HostReply::Sent(_) | HostReply::Logged | HostReply::Card(None) => 0,
-        HostReply::Answered(envelope) => envelope.payload.len() as Price + headers_bytes(&envelope.headers),
+        HostReply::Answered(envelope) => envelope.payload.len() as Price + price_of_headers(&envelope.headers),
         HostReply::Batch(results) => results.len() as Price * 64,
         HostReply::Found(cards) => cards.iter().map(|card| card_bytes(card)).sum(),
         HostReply::Card(Some(card)) => card_bytes(card),
@@ -48,16 +48,17 @@ pub fn price_of_reply(reply: &HostReply) -> Price {
 
 fn price_of_item(item: &crate::BatchItem) -> Price {
     let (crate::BatchItem::Topic(to, draft) | crate::BatchItem::Agent(to, draft)) = item;
-    ROUTED_BASE + len(to) + draft_bytes(draft)
+    ROUTED_BASE + len(to) + price_of_draft(draft)
 }
 
-fn draft_bytes(draft: &Draft) -> Price {
+fn price_of_draft(draft: &Draft) -> Price {
     let text = len(&draft.message_type) + len(&draft.content_type) + draft.correlation_id.as_deref().map_or(0, len);
-    text + draft.payload.len() as Price + headers_bytes(&draft.headers) + headers_bytes(&draft.options)
+    text + draft.payload.len() as Price + price_of_headers(&draft.headers) + price_of_headers(&draft.options)
 }
 
-fn headers_bytes(headers: &[Header]) -> Price {
-    headers.iter().map(|header| len(&header.name) + len(&header.value)).sum()
+/// An entry costs what an entry costs: a list of empty ones is as much to read.
+fn price_of_headers(headers: &[Header]) -> Price {
+    headers.iter().map(|header| ENTRY_PRICE + len(&header.name) + len(&header.value)).sum()
 }
 
 fn query_bytes(query: &CardQuery) -> Price {
@@ -76,6 +77,7 @@ fn len(text: &str) -> Price {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::LogLine;
 
     fn draft(payload: usize) -> Draft {
         Draft {
@@ -89,10 +91,21 @@ mod tests {
     }
 
     #[test]
-    fn every_byte_that_crosses_is_charged() {
+    fn every_byte_and_every_entry_that_crosses_is_charged() {
         let publish = |payload| price_of_call(&HostCall::Publish { topic: "ab".into(), draft: draft(payload) });
-        assert_eq!(publish(0), ROUTED_BASE + 2 + 1 + 2);
+        assert_eq!(publish(0), ROUTED_BASE + 2 + 1 + 2 + ENTRY_PRICE);
         assert_eq!(publish(4096) - publish(0), 4096);
+        let empty = Header { name: String::new(), value: String::new() };
+        let log = |fields| {
+            let (level, source) = (crate::LogLevel::Info, crate::LogSource::Log);
+            price_of_call(&HostCall::Log(LogLine {
+                level,
+                source,
+                message: String::new(),
+                fields: vec![empty.clone(); fields],
+            }))
+        };
+        assert_eq!((log(0), log(1_000)), (CALL_BASE, CALL_BASE + 1_000 * ENTRY_PRICE));
     }
 
     #[test]

@@ -30,8 +30,9 @@ impl ArtifactStore {
         Ok(Self { dir: dir.to_owned(), mac, engine_hash: engine_hash(engine) })
     }
 
-    /// The compiled component, if a file is there and its MAC holds. What is corrupt counts as not there.
-    pub(crate) fn load(&self, engine: &wasmtime::Engine, digest: &Digest) -> Option<Component> {
+    /// The compiled component, if a file is there and its MAC holds. What is corrupt counts as not there; an error is the engine's
+    /// word on what this host wrote.
+    pub(crate) fn load(&self, engine: &wasmtime::Engine, digest: &Digest) -> Option<wasmtime::Result<Component>> {
         let path = self.path(digest, "cwasm");
         let mut file = File::open(&path).ok()?;
         let mac = fs::read(self.path(digest, "mac")).ok()?;
@@ -41,9 +42,8 @@ impl ArtifactStore {
         }
         // By descriptor: what is mapped is what was checked, even if somebody swaps the name in between.
         let checked = format!("/proc/self/fd/{}", file.as_raw_fd());
-        deserialize(engine, &checked)
-            .inspect_err(|error| tracing::warn!(%digest, %error, "cannot map a compiled component"))
-            .ok()
+        let mapped = deserialize(engine, &checked);
+        Some(mapped.inspect_err(|error| tracing::warn!(%digest, %error, "cannot map a compiled component")))
     }
 
     /// Keeps what the compiler made. Code first, then its MAC: a crash in between leaves code that does not count.

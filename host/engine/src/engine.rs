@@ -42,6 +42,9 @@ pub enum EngineError {
     /// Compiling took too much.
     #[error("compiling the component took more {0} than allowed")]
     CompileLimit(&'static str),
+    /// It has more instances, memories or tables than an instance's place has room for, or larger ones.
+    #[error("the component does not fit: {0}")]
+    TooLarge(String),
     /// It imports what was not granted, or what there is not.
     #[error("the component cannot be linked: {0}")]
     Link(String),
@@ -138,14 +141,19 @@ impl Engine {
     }
 
     async fn load_or_compile(&self, digest: &Digest, bytes: &[u8]) -> Result<Component, EngineError> {
-        if let Some(component) = self.artifacts.load(&self.wasmtime, digest) {
+        // What does not load may have been compiled for another processor: compiled here, it will.
+        if let Some(Ok(component)) = self.artifacts.load(&self.wasmtime, digest) {
             return Ok(component);
         }
         let code = self.compiler.compile(bytes).await?;
         let unusable = |source| EngineError::Artifact { path: PathBuf::from(digest.to_string()), source };
         self.artifacts.save(digest, &code).map_err(unusable)?;
-        let lost = || unusable(std::io::Error::other("what was compiled does not load"));
-        self.artifacts.load(&self.wasmtime, digest).ok_or_else(lost)
+        let lost = || unusable(std::io::Error::other("what was compiled is not there"));
+        let loaded = self.artifacts.load(&self.wasmtime, digest).ok_or_else(lost)?;
+        loaded.map_err(|error| match error.downcast::<std::io::Error>() {
+            Ok(source) => unusable(source),
+            Err(error) => EngineError::TooLarge(crate::cutoff::chain(&error)),
+        })
     }
 
     pub(crate) fn linker(&self, granted: &[Capability]) -> Result<Arc<Linker<AgentState>>, EngineError> {

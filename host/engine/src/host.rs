@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use host_calls::{
-    Answer, CALL_BASE, HostCall, HostReply, LogLine, LogSource, Price, Refusal, WASI_CALL, price_of_call,
+    Answer, CALL_BASE, ENTRY_PRICE, HostCall, HostReply, LogLine, LogSource, Price, Refusal, WASI_CALL, price_of_call,
     price_of_reply,
 };
 use host_component::Capability;
@@ -137,6 +137,8 @@ async fn batch(
 ) -> wasmtime::Result<Vec<Result<wit::Receipt, wit::Denied>>> {
     let len = items.len();
     if len > BATCH_LEN_MAX {
+        // Each item gets the answer, and was read to be refused.
+        charge(&mut store, CALL_BASE + len as Price * ENTRY_PRICE)?;
         let numbers = host_calls::RefusalNumbers::of("batch-too-long").past(BATCH_LEN_MAX as u64, len as u64);
         return Ok(batched(len, Err(Refusal::TooLarge(numbers))));
     }

@@ -175,6 +175,7 @@ mod tests {
         let engine = engine(Pool::Fast);
         assert!(matches!(engine.get_strategy(), Some(Strategy::Cranelift)));
         assert!(!engine.get_concurrency_support() && !engine.get_shared_memory());
+        assert_eq!(engine.get_target().as_deref(), Some("x86_64-unknown-linux-gnu"), "the one that is tested");
     }
 
     #[test]
@@ -185,7 +186,19 @@ mod tests {
 
     #[test]
     fn backtraces_are_short_and_without_source_details() {
-        assert_eq!(engine(Pool::Fast).get_wasm_backtrace_max_frames(), 8);
+        let engine = engine(Pool::Fast);
+        assert_eq!(engine.get_wasm_backtrace_max_frames(), 8);
+        assert!(!engine.get_guest_debug() && !engine.get_debug_info());
+    }
+
+    #[test]
+    fn one_instance_and_one_call_have_the_bounds_that_are_promised() {
+        assert_eq!((MEMORY_BYTES_MAX, TABLE_ELEMENTS_MAX), (64 << 20, 20_000));
+        assert_eq!((INSTANCES_MAX, MEMORIES_MAX, TABLES_MAX), (32, 4, 4));
+        assert_eq!((RESOURCES_MAX, RANDOM_BYTES_MAX), (1_024, 64 << 10));
+        // The largest message, and what surrounds it.
+        assert_eq!(EngineSettings::default().hostcall_bytes_max, (1 << 20) + (64 << 10));
+        assert!((1..=10).contains(&EngineSettings::default().tick.as_millis()));
     }
 
     #[test]
@@ -202,6 +215,9 @@ mod tests {
             (pool.get_max_memories_per_component() as usize, pool.get_max_tables_per_component() as usize),
             (MEMORIES_MAX, TABLES_MAX)
         );
+        assert_eq!((pool.get_max_memories_per_module(), pool.get_max_tables_per_module()), (1, 1));
+        assert_eq!((pool.get_total_core_instances(), pool.get_total_tables()), (40, 20));
+        assert!(matches!(pool.get_memory_protection_keys(), Enabled::No), "experimental");
     }
 
     #[test]

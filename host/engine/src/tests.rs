@@ -1,13 +1,15 @@
 //! Real components on a real engine: what is compiled, what is linked, what is limited, and what is left behind.
-//!
-//! Guests are core modules in the text format, wrapped with the WIT of `wit/` as a guest's toolchain does it.
 
 mod artifacts;
 mod calls;
 mod compiling;
 mod cutting;
 mod dropping;
+mod edges;
+mod garbage;
+mod handles;
 mod http;
+mod panics;
 mod slots;
 
 use std::path::{Path, PathBuf};
@@ -22,9 +24,10 @@ use host_gate::{Gate, MessageLimits};
 use host_model::{Envelope, Grants, Limits};
 use host_quota::Budget;
 use host_registry::Registry;
+use rustix::time::{ClockId, clock_gettime};
 use tempfile::TempDir;
 use tests_kit::gate::{CountedIds, FixedClock, NOW, Sender, born, grants};
-use wit_component::{ComponentEncoder, StringEncoding};
+use tests_kit::guest::{MEMORY, NO_ANSWER, REALLOC, SPIN, agent};
 
 use crate::{Birth, CompilerSettings, Engine, EngineSettings, Handled, Pool, Program};
 
@@ -33,29 +36,6 @@ const KEY: [u8; 32] = [7; 32];
 
 /// How long anything may take that should take almost no time, on a machine with other things to do.
 const SOON: Duration = Duration::from_secs(20);
-
-/// An `Ok(none)` of `handle`: all its bytes are zero, and so is fresh memory here.
-const NO_ANSWER: &str = "(i32.const 16)";
-
-/// Where lists and strings of the host are put: always to the same place, so that the rest of memory stays fresh.
-const REALLOC: &str = r#"(func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) (i32.const 1024))"#;
-
-/// A component of an agent: `parts` of a core module around `handle`, whose parameter is the message's address.
-fn agent(parts: &str, handle: &str) -> Vec<u8> {
-    component(&format!(
-        r#"(module {parts} (func (export "bailiwick:agent/inbox@0.1.0#handle") (param i32) (result i32) {handle}))"#
-    ))
-}
-
-/// A component of a core module that has all exports of the world `agent`.
-fn component(text: &str) -> Vec<u8> {
-    let mut module = wat::parse_str(text).unwrap();
-    let mut resolve = wit_parser::Resolve::default();
-    let (package, _) = resolve.push_dir(repo().join("wit/agent-0.1")).unwrap();
-    let world = resolve.select_world(&[package], Some("agent")).unwrap();
-    wit_component::embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8).unwrap();
-    ComponentEncoder::default().module(&module).unwrap().validate(true).encode().unwrap()
-}
 
 /// A component that `cargo xtask guests` builds.
 fn guest(path: &str) -> Vec<u8> {
@@ -162,4 +142,9 @@ impl Agent {
 fn message(message_type: &str) -> Envelope {
     let stamped = Sender::in_tenant("acme").to_agent("guest", "16");
     Envelope { message_type: message_type.to_owned(), ..stamped.envelope().clone() }
+}
+
+/// The time this thread has run for. What else the machine does meanwhile is not in it.
+fn ran_for() -> Duration {
+    clock_gettime(ClockId::ThreadCPUTime).try_into().unwrap()
 }

@@ -1,5 +1,7 @@
 //! The base that language runtimes import, and nothing more: no files, no sockets, no secrets, a coarse clock.
 
+mod poll;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -40,7 +42,7 @@ fn link_io(linker: &mut Linker<AgentState>) -> wasmtime::Result<()> {
     }
     let table: fn(&mut AgentState) -> &mut ResourceTable = |state| state.ctx().table;
     wasmtime_wasi_io::bindings::wasi::io::error::add_to_linker::<AgentState, Io>(linker, table)?;
-    wasmtime_wasi_io::bindings::wasi::io::poll::add_to_linker::<AgentState, Io>(linker, table)?;
+    poll::link(linker)?;
     wasmtime_wasi_io::bindings::wasi::io::streams::add_to_linker::<AgentState, Io>(linker, table)
 }
 
@@ -214,6 +216,8 @@ impl OutputStream for LineLog {
     fn write(&mut self, bytes: wasmtime_wasi_io::bytes::Bytes) -> StreamResult<()> {
         for byte in bytes {
             if byte == b'\n' {
+                // A byte like those of the line, which may be empty and then costs nothing else.
+                self.debt.fetch_add(1, Ordering::Relaxed);
                 self.write_line();
                 continue;
             }

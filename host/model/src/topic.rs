@@ -367,6 +367,25 @@ mod tests {
         assert_eq!(owner("agentsx.echo"), None);
     }
 
+    /// What a guest might write for a pattern: near to the grammar, and to what a broker would act on.
+    const HOSTILE: &str =
+        "([a-z]{1,3}|[.*>$ /\\r\\n\\x00\\x7f]|\\.|tenants|acme|globex|queues|replies|dlq|\\$JS|\\$SYS|_INBOX|é){1,8}";
+
+    proptest! {
+        /// M04.
+        #[test]
+        fn whatever_pattern_parses_stands_for_the_tenants_own_topics_alone(raw in HOSTILE) {
+            let first_is_reserved = |text: &str| RESERVED_FIRST_TOKENS.iter().any(|first| text.split('.').next() == Some(first));
+            if let Ok(pattern) = TopicPattern::parse_in(&acme(), &raw) {
+                prop_assert!(pattern.as_str().split('.').all(|token| is_plain_token(token) || is_wildcard(token)));
+                prop_assert!(!first_is_reserved(pattern.as_str()));
+            }
+            for foreign in ["tenants.globex.", "tenants/globex/", "tenants.*.", "tenants/*/", "tenants.>.", "tenants.acme-."] {
+                prop_assert!(TopicPattern::parse_in(&acme(), &format!("{foreign}{raw}")).is_err(), "{foreign}{raw}");
+            }
+        }
+    }
+
     proptest! {
         #[test]
         fn whatever_parses_is_inside_the_tenant(raw in any::<String>()) {

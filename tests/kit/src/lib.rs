@@ -14,6 +14,7 @@ pub mod bus;
 pub mod chance;
 mod cli;
 pub mod gate;
+pub mod guest;
 mod host;
 mod oracle;
 mod package;

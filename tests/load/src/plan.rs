@@ -56,7 +56,7 @@ impl Bounds {
     const WIDE: Self = Self {
         deliveries_min: 50_000,
         p99_factor_max: 30.0,
-        p99_more_max: Duration::from_secs(1),
+        p99_more_max: Duration::from_secs(5),
         index_min: 0.8,
         overrun_max: Duration::from_millis(500),
     };

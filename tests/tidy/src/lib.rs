@@ -16,6 +16,10 @@ mod repo;
 #[cfg(test)]
 mod rooms;
 #[cfg(test)]
+mod sandbox;
+#[cfg(test)]
 mod sources;
 #[cfg(test)]
 mod threats;
+#[cfg(test)]
+mod zoo;

@@ -75,6 +75,7 @@ fn every_proposal_that_the_engine_leaves_out_is_refused() {
     for module in [
         "(memory 1 1 shared)",
         "(memory i64 1)",
+        "(table i64 1 funcref)",
         "(memory 1) (memory 1)",
         "(memory 1 (pagesize 1))",
         "(table 1 externref)",

@@ -14,10 +14,12 @@ use crate::{Counters, LogQuery, Party};
 /// Two agents of one tenant that share rates, in a world with other tenants.
 fn sharing(world: &World, limits: TenantLimits) -> [Peer; 2] {
     let rates = Arc::new(TenantRates::new(&limits));
-    ["one", "two"].map(|agent| {
-        let party = Party::new(born("acme", agent), grants(&["a"]), Budget::new(9), false, Arc::<Counters>::default());
-        world.join_as(party.within(rates.clone()), 10_000)
-    })
+    ["one", "two"].map(|agent| join_within(world, agent, &rates, 10_000))
+}
+
+fn join_within(world: &World, agent: &str, rates: &Arc<TenantRates>, len_max: u32) -> Peer {
+    let party = Party::new(born("acme", agent), grants(&["a"]), Budget::new(9), false, Arc::<Counters>::default());
+    world.join_as(party.within(rates.clone()), len_max)
 }
 
 /// What is refused, with its numbers.
@@ -70,6 +72,27 @@ fn one_message_causes_as_many_as_the_host_allows_however_many_agents_send_them()
     assert_eq!(world.because(&two, publish("a", "x"), root(1)), refused);
     assert!(world.because(&one, publish("a", "x"), root(2)).is_ok(), "another root has its own");
     assert!(world.now(&one, publish("a", "x")).is_ok(), "and what nobody caused is a root itself");
+}
+
+/// M25: a message that a hundred hear, each of whom answers with another that all of them hear.
+#[test]
+fn a_topic_on_which_all_answer_all_ends_at_what_one_message_may_cause() {
+    let world = World::new();
+    let rates = Arc::new(TenantRates::new(&TenantLimits::default()));
+    let peers: Vec<Peer> = (0..100).map(|number| join_within(&world, &format!("peer-{number}"), &rates, 1)).collect();
+    let max = u64::from(MessageLimits::default().root_messages_max);
+    let over = Refusal::OverQuota(over("root-messages", max, max + 1));
+    let [mut sent, mut refused] = [0, 0];
+    let mut say = |peer: &Peer| match world.because(peer, publish("a", "x"), root(1)) {
+        Ok(_) => sent += 1,
+        Err(refusal) => {
+            assert_eq!(refusal, over);
+            refused += 1;
+        }
+    };
+    say(&peers[0]);
+    while peers.iter().filter(|peer| peer.receive().is_some()).inspect(|peer| say(peer)).count() > 0 {}
+    assert!(sent == max && refused > 0, "{sent} sent, {refused} refused");
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 //!
 //! The types are written out and not generated: there are four, and wasmtime checks them against the component when it is linked.
 
-use host_calls::{CALL_BASE, Refusal, RefusalNumbers, StateCall};
+use host_calls::{CALL_BASE, ENTRY_PRICE, Price, Refusal, RefusalNumbers, StateCall};
 use wasmtime::component::{ComponentType, Lift, Linker, Lower, Resource, ResourceType};
 
 use super::state::ask_state;
@@ -174,7 +174,7 @@ async fn list_keys(
 }
 
 async fn get_many(store: &mut Store<'_>, keys: Vec<String>) -> wasmtime::Result<Answer<Vec<Option<Pair>>>> {
-    if let Err(error) = check_len(keys.len()) {
+    if let Err(error) = check_len(store, keys.len())? {
         return Ok(Err(error));
     }
     let mut pairs = Vec::new();
@@ -188,7 +188,7 @@ async fn get_many(store: &mut Store<'_>, keys: Vec<String>) -> wasmtime::Result<
 }
 
 async fn set_many(store: &mut Store<'_>, pairs: Vec<Pair>) -> wasmtime::Result<Answer<()>> {
-    if let Err(error) = check_len(pairs.len()) {
+    if let Err(error) = check_len(store, pairs.len())? {
         return Ok(Err(error));
     }
     for (key, value) in pairs {
@@ -200,7 +200,7 @@ async fn set_many(store: &mut Store<'_>, pairs: Vec<Pair>) -> wasmtime::Result<A
 }
 
 async fn delete_many(store: &mut Store<'_>, keys: Vec<String>) -> wasmtime::Result<Answer<()>> {
-    if let Err(error) = check_len(keys.len()) {
+    if let Err(error) = check_len(store, keys.len())? {
         return Ok(Err(error));
     }
     for key in keys {
@@ -211,6 +211,11 @@ async fn delete_many(store: &mut Store<'_>, keys: Vec<String>) -> wasmtime::Resu
     Ok(Ok(()))
 }
 
-fn check_len(len: usize) -> Answer<()> {
-    if len <= BATCH_LEN_MAX { Ok(()) } else { Err(Error::Other("batch-too-long".to_owned())) }
+/// Charges a list that is refused: its entries have been read. Those of one that is taken pay for themselves.
+fn check_len(store: &mut Store<'_>, len: usize) -> wasmtime::Result<Answer<()>> {
+    if len <= BATCH_LEN_MAX {
+        return Ok(Ok(()));
+    }
+    charge(store, CALL_BASE + len as Price * ENTRY_PRICE)?;
+    Ok(Err(Error::Other("batch-too-long".to_owned())))
 }

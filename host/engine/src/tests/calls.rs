@@ -143,3 +143,43 @@ async fn a_tenant_has_no_more_instances_at_once_than_it_may_and_gets_their_place
     assert_eq!(cause(&handled.2).1, "the tenant's instances: 1 more on top of 2 is over 2");
     assert_eq!(agent.birth.tenant_instances.used(), 0);
 }
+
+/// A guest that makes one call again and again until its fuel ends.
+fn calling(import: &str, call: &str) -> Vec<u8> {
+    let parts = format!(r#"{import} (memory (export "memory") 16) {REALLOC}"#);
+    agent(&parts, &format!("(loop $for_ever {call} (br $for_ever)) unreachable"))
+}
+
+/// The most that one unit of fuel takes of the processor in the host, where it takes 1 in the guest. It takes some 3 to 8.
+const HOST_FACTOR_MAX: u64 = 30;
+
+#[tokio::test]
+async fn a_unit_of_fuel_buys_about_as_much_of_the_processor_in_the_host_as_in_the_guest() {
+    const FUEL: u64 = 50_000_000;
+    let sandbox = Sandbox::new(Pool::Fast, 2);
+    let picos = async |guest: Vec<u8>| {
+        let program = sandbox.program(&guest).await;
+        let before = ran_for();
+        let handled = Agent::with_fuel(FUEL).handle(&program).await;
+        assert!(matches!(handled.outcome, Outcome::Trapped { cause: TrapCause::Fuel, .. }), "{handled:?}");
+        u64::try_from(ran_for().saturating_sub(before).as_nanos()).unwrap() * 1_000 / FUEL
+    };
+    let own = picos(calling("", "(i32.store (i32.const 64) (i32.add (i32.load (i32.const 64)) (i32.const 1)))")).await;
+    let now = r#"(import "wasi:clocks/monotonic-clock@0.2.6" "now" (func $now (result i64)))"#;
+    let get = r#"(import "bailiwick:agent/settings@0.1.0" "get" (func $get (param i32 i32 i32)))"#;
+    let who = r#"(import "bailiwick:agent/identity@0.1.0" "tenant-id" (func $who (param i32)))"#;
+    let write = r#"(import "bailiwick:agent/log@0.1.0" "write" (func $write (param i32 i32 i32 i32 i32)))"#;
+    let fields = |count: u32| {
+        format!("(call $write (i32.const 2) (i32.const 64) (i32.const 0) (i32.const 65536) (i32.const {count}))")
+    };
+    for (import, call) in [
+        (now, "(drop (call $now))"),
+        (get, GET),
+        (who, "(call $who (i32.const 128))"),
+        (write, &fields(0)),
+        (write, &fields(10_000)),
+    ] {
+        let host = picos(calling(import, call)).await;
+        assert!(host <= HOST_FACTOR_MAX * own, "{call}: {host} ps a unit, and {own} of the guest's own");
+    }
+}

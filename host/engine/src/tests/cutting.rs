@@ -1,14 +1,12 @@
 //! A guest that spins ends in time wherever it does so, and takes nobody with it.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use host_model::{Outcome, TrapCause};
 use parking_lot::Mutex;
 
 use super::*;
-
-const SPIN: &str = "(loop $for_ever (br $for_ever))";
-const MEMORY: &str = r#"(memory (export "memory") 1)"#;
 
 /// The cause of the cut-off.
 fn cause(handled: &Handled) -> Option<TrapCause> {
@@ -104,4 +102,79 @@ async fn memory_past_the_limit_is_not_given_and_its_absence_is_the_cause() {
     let past = sandbox.program(&grow(4)).await;
     assert_eq!(cause(&limited.handle(&past).await), Some(TrapCause::Memory));
     assert_eq!(limited.birth.tenant_memory.used(), 0, "given back when the instance ends");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn timers_fire_while_guests_spin_on_every_thread_there_is() {
+    const TICKS: u32 = 10;
+    let deadline = Duration::from_secs(3);
+    let sandbox = Sandbox::new(Pool::Fast, 8);
+    let spinning = sandbox.program(&agent(&format!("{MEMORY} {REALLOC}"), &format!("{SPIN} unreachable"))).await;
+    let began = Instant::now();
+    let spinners: Vec<_> = (0..8)
+        .map(|_| {
+            let spinning = spinning.clone();
+            tests_kit::aside(async move { Agent::with_deadline(deadline).handle(&spinning).await })
+        })
+        .collect();
+    let ticking = tests_kit::aside(async move {
+        for _ in 0..TICKS {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        began.elapsed()
+    });
+    let fired = ticking.await.unwrap();
+    // First to their end: without the sandbox, and so without its ticks, they would never be interrupted.
+    for spinner in spinners {
+        assert_eq!(cause(&spinner.await.unwrap()), Some(TrapCause::Timeout));
+    }
+    assert!(fired < deadline, "the last of {TICKS} timers fired after {fired:?}, when nobody spun any more");
+    assert!((deadline..SOON).contains(&began.elapsed()), "after {:?}", began.elapsed());
+}
+
+/// By how much a thousand guests that spin miss their deadlines, in order.
+async fn overtimes() -> Vec<Duration> {
+    let deadline = Duration::from_millis(3);
+    let sandbox = Sandbox::new(Pool::Fast, 1);
+    let spinning = sandbox.program(&agent(&format!("{MEMORY} {REALLOC}"), &format!("{SPIN} unreachable"))).await;
+    let agent = Agent::with_deadline(deadline);
+    let mut over = Vec::new();
+    for _ in 0..1_000 {
+        let began = Instant::now();
+        assert_eq!(cause(&agent.handle(&spinning).await), Some(TrapCause::Timeout));
+        over.push(began.elapsed().saturating_sub(deadline));
+    }
+    over.sort();
+    over
+}
+
+// In both, the median: on a machine with other things to do, one in some takes as long as the kernel lets others go first.
+
+#[tokio::test]
+async fn a_thousand_guests_that_spin_end_within_two_ticks_of_their_deadlines() {
+    let over = overtimes().await;
+    assert!(over[500] <= 2 * crate::TICK, "{:?} over, in the middle; {:?} at most", over[500], over.last());
+}
+
+#[tokio::test]
+async fn a_machine_whose_processors_are_all_taken_does_not_hold_up_the_ticks() {
+    let end = Arc::new(AtomicBool::new(false));
+    let takers: Vec<_> = (0..2 * std::thread::available_parallelism().unwrap().get())
+        .map(|_| {
+            let end = end.clone();
+            std::thread::spawn(move || {
+                // As the threads where guests run on.
+                rustix::process::nice(19).unwrap();
+                while !end.load(Ordering::Relaxed) {
+                    std::hint::spin_loop();
+                }
+            })
+        })
+        .collect();
+    let over = overtimes().await;
+    end.store(true, Ordering::Relaxed);
+    for taker in takers {
+        taker.join().unwrap();
+    }
+    assert!(over[500] <= 2 * crate::TICK, "{:?} over, in the middle; {:?} at most", over[500], over.last());
 }

@@ -52,6 +52,20 @@ async fn a_thousand_calls_dropped_while_the_guest_runs_leak_no_slot() {
 }
 
 #[tokio::test]
+async fn ten_thousand_calls_dropped_while_the_guest_waits_for_a_time_leak_no_slot_and_no_timer() {
+    let parts = format!(
+        r#"(import "wasi:clocks/monotonic-clock@0.2.6" "subscribe-duration" (func $timer (param i64) (result i32)))
+        (import "wasi:io/poll@0.2.6" "[method]pollable.block" (func $block (param i32))) {MEMORY}"#
+    );
+    let agent = Agent::with_deadline(Duration::from_mins(10));
+    for _ in 0..10 {
+        let guest = self::agent(&parts, "(call $block (call $timer (i64.const -1))) unreachable");
+        drop_midway(guest, &agent, || true).await;
+    }
+    assert_eq!(agent.birth.tenant_instances.used(), 0);
+}
+
+#[tokio::test]
 async fn a_thousand_calls_dropped_while_the_guest_awaits_an_answer_leak_no_slot_and_no_request() {
     let agent = Agent::with_deadline(Duration::from_mins(10));
     let silent = silent(&agent);

@@ -295,6 +295,22 @@ async fn requests_that_a_guest_does_not_finish_are_few_paid_for_and_within_its_t
     assert!(matches!(begin(&mut state, empty), Some(Err(Error::HttpRequestDenied))));
 }
 
+#[test]
+fn a_request_is_written_in_parts_that_the_host_has_room_for() {
+    let agent = Agent::new(Limits::default());
+    let run = Run { id: 1, deadline: Instant::now(), cause: None };
+    let mut state = AgentState::new(agent.birth.clone(), run).ok().unwrap();
+    let hooks = state.http().hooks;
+    assert_eq!((hooks.p2_outgoing_body_chunk_size(), hooks.p2_outgoing_body_buffer_chunks()), (64 << 10, 2));
+    let forbidden = hooks.forbidden_header_filter();
+    for name in
+        ["host", "connection", "transfer-encoding", "proxy-authorization", "forwarded", "x-forwarded-for", "via"]
+    {
+        assert!(forbidden(&name.parse().unwrap()), "{name}");
+    }
+    assert!(!forbidden(&"accept".parse().unwrap()));
+}
+
 #[tokio::test]
 async fn without_its_grant_nothing_of_http_is_linked() {
     let sandbox = Sandbox::new(Pool::Fast, 2);

@@ -34,7 +34,7 @@ impl Agent for Zoo {
             "stdout" => probe::print(message.text()?),
             "log" => log(host, message.text()?),
             "log-flood" => log_flood(host, number(&message)?),
-            "publish" | "publish-raw" => order::publish(host, &message.json()?)?,
+            "publish" => order::publish(host, &message.json()?)?,
             "send" => order::send(host, &message.json()?)?,
             "request" => order::request(host, &message.json()?)?,
             "batch" => order::batch(host, &message.json::<Vec<_>>()?)?,

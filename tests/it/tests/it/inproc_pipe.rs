@@ -360,6 +360,7 @@ const SCRIPT: &[(&str, &str)] = &[
     ("get", "nobody"),
     ("identity", ""),
     ("settings", "greeting"),
+    ("fail-retry", "5"),
     ("trap", ""),
 ];
 
