@@ -6,9 +6,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 const SECOND_MILLIS: u64 = 1_000;
 /// A day of the clock, which is UTC, in milliseconds.
 const DAY_MILLIS: u64 = 24 * 60 * 60 * SECOND_MILLIS;
-/// Bits of the count in a window's word; the rest number the window. A number comes again after 16,384 windows, which can only
-/// matter to who used nothing in between, and then by one window's use.
-const COUNT_BITS: u32 = 50;
+/// Bits of the count in a window's word; the rest number the window. A number comes again after 16,777,216 windows, half a year of
+/// seconds, which can only matter to who used nothing in between, and then by one window's use.
+const COUNT_BITS: u32 = 40;
 const COUNT_MASK: u64 = (1 << COUNT_BITS) - 1;
 
 /// This window's are used up.
@@ -97,6 +97,15 @@ mod tests {
         assert_eq!([0, 10, 999].map(|now| rate.take(now, 1).is_ok()), [true, true, false]);
         assert_eq!([1000, 1001, 1002, 5000].map(|now| rate.take(now, 1).is_ok()), [true, true, false, true]);
         assert_eq!((rate.take_refused(), rate.take_refused()), (2, 0));
+    }
+
+    #[test]
+    fn what_was_used_counts_in_no_window_of_the_next_months() {
+        for windows in [1, 1 << 14, 1 << 20, (1 << 24) - 1] {
+            let rate = Rate::per_second(2);
+            assert_eq!(rate.take(0, 2), Ok(()));
+            assert_eq!(rate.take(windows * SECOND_MILLIS, 2), Ok(()), "{windows} seconds later");
+        }
     }
 
     #[test]

@@ -21,7 +21,7 @@ use tokio::runtime::Runtime;
 use wit_component::StringEncoding;
 
 use self::answers::Answers;
-use self::component::{Op, World};
+use self::component::{Allocator, MEMORY_LEN, Op, World};
 use crate::codec;
 use crate::target::{Fault, Verdict};
 
@@ -32,13 +32,19 @@ const DEADLINE: Duration = Duration::from_secs(30);
 /// The longest that is said of a trap, in bytes.
 const DETAIL_LEN_MAX: usize = 600;
 
+const ENCODINGS: [StringEncoding; 3] = [StringEncoding::UTF8, StringEncoding::UTF16, StringEncoding::CompactUTF16];
+/// Modes and addresses: nothing, an odd address, the last byte, the end, no memory at all; a trap, a call back, growth, a loop.
+const ALLOCATORS: [(u32, u32); 9] =
+    [(1, 0), (1, 1), (1, MEMORY_LEN - 1), (1, MEMORY_LEN), (1, u32::MAX), (2, 0), (3, 0), (4, 0), (5, 0)];
+
 /// The component's answer is whatever it is; the host lives, gets everything back, and serves a good message next.
 pub(crate) fn ends_one_message_and_no_more(chance: &mut Chance) -> Result<Verdict, Fault> {
     thread_local!(static BENCH: Bench = Bench::new());
     BENCH.with(|bench| {
-        let program = chance.pick(&bench.programs);
-        let script = script::hostile(chance, &bench.ops);
+        let programs = if chance.one_in(4) { &bench.hostile } else { &bench.programs };
+        let (program, script) = (chance.pick(programs), script::hostile(chance, &bench.ops));
         let hostile = bench.run(program, chance, script)?;
+        let program = chance.pick(&bench.programs);
         let good = bench.run(program, chance, script::good())?;
         if !matches!(good, Outcome::Done(None)) {
             return Err(Fault::Broken(format!("a good guest ended as {good:?} after {hostile:?}")));
@@ -50,6 +56,8 @@ pub(crate) fn ends_one_message_and_no_more(chance: &mut Chance) -> Result<Verdic
 /// An engine with the components, on one thread.
 struct Bench {
     programs: Vec<Arc<Program>>,
+    /// The same with allocators that are wrong before the first message is in.
+    hostile: Vec<Arc<Program>>,
     ops: Vec<Op>,
     runtime: Runtime,
     _engine: Engine,
@@ -63,12 +71,16 @@ impl Bench {
         let settings = EngineSettings { instances_max: 2, ..EngineSettings::default() };
         let engine = Engine::new(settings, compiler(), artifacts.path(), &[7; 32]).expect("an engine");
         let world = World::new();
-        let compiled = [StringEncoding::UTF8, StringEncoding::UTF16, StringEncoding::CompactUTF16].map(|encoding| {
-            let bytes = world.component(encoding);
+        let compiled = |encoding, at_birth| {
+            let bytes = world.component(encoding, at_birth);
             let program = engine.program(Digest::of(&bytes), &bytes, &Capability::ALL);
             runtime.block_on(program).expect("the component is a good one until it is called")
-        });
-        Self { programs: compiled.into(), ops: world.into_ops(), runtime, _engine: engine, _artifacts: artifacts }
+        };
+        let programs = ENCODINGS.iter().map(|encoding| compiled(*encoding, None)).collect();
+        let allocators = ALLOCATORS.map(|(mode, address)| Allocator { mode, address });
+        let hostile = allocators.iter().zip(ENCODINGS.iter().cycle());
+        let hostile = hostile.map(|(allocator, encoding)| compiled(*encoding, Some(*allocator))).collect();
+        Self { programs, hostile, ops: world.into_ops(), runtime, _engine: engine, _artifacts: artifacts }
     }
 
     fn run(&self, program: &Program, chance: &mut Chance, script: Vec<u8>) -> Result<Outcome, Fault> {

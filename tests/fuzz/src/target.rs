@@ -52,7 +52,7 @@ pub const TARGETS: &[Target] = &[
     Target {
         name: "guest",
         promise: "garbage at the border of a component ends that one message, and a good guest is served afterwards",
-        short: 20_000,
+        short: 12_000,
         case: guest::ends_one_message_and_no_more,
     },
 ];

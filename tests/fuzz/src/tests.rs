@@ -42,7 +42,7 @@ fn calls_come_out_of_the_codec_as_they_went_in() {
 
 #[test]
 fn garbage_at_the_border_ends_one_message_and_no_more() {
-    check("guest", 2_000);
+    check("guest", 1_000);
 }
 
 #[test]

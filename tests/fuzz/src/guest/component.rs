@@ -42,6 +42,21 @@ pub(super) struct Op {
     results: Vec<WasmType>,
 }
 
+/// How memory is given to the host: as which mode, and at which address.
+#[derive(Clone, Copy)]
+pub(super) struct Allocator {
+    pub(super) mode: u32,
+    pub(super) address: u32,
+}
+
+impl Allocator {
+    /// The first bytes of a script, as the text format writes them.
+    fn data(self) -> String {
+        let bytes = [self.mode, self.address].into_iter().flat_map(u32::to_le_bytes);
+        bytes.fold(String::new(), |text, byte| format!("{text}\\{byte:02x}"))
+    }
+}
+
 pub(super) struct World {
     resolve: Resolve,
     id: WorldId,
@@ -66,14 +81,15 @@ impl World {
         self.ops
     }
 
-    pub(super) fn component(&self, encoding: StringEncoding) -> Vec<u8> {
-        let mut module = wat::parse_str(self.module()).expect("a core module");
+    /// A component whose allocator does from the beginning what `at_birth` says, if that says anything.
+    pub(super) fn component(&self, encoding: StringEncoding, at_birth: Option<Allocator>) -> Vec<u8> {
+        let mut module = wat::parse_str(self.module(at_birth)).expect("a core module");
         wit_component::embed_component_metadata(&mut module, &self.resolve, self.id, encoding).expect("its world");
         let mut encoder = ComponentEncoder::default().module(&module).expect("a module of that world").validate(true);
         encoder.encode().expect("a component")
     }
 
-    fn module(&self) -> String {
+    fn module(&self, at_birth: Option<Allocator>) -> String {
         let (mut imports, mut arms) = (String::new(), String::new());
         for (number, op) in self.ops.iter().enumerate() {
             let [params, results] = [&op.values, &op.results].map(|values| cores(values).join(" "));
@@ -96,7 +112,8 @@ impl World {
             "(module {imports}
             (memory (export \"memory\") {pages})
             (global $free (mut i32) (i32.const 1024))
-            (global $armed (mut i32) (i32.const 0))
+            (global $armed (mut i32) (i32.const {armed}))
+            (data (i32.const {BASE}) \"{script}\")
             (func $step (param $at i32) (local $op i32) (local.set $op (i32.load (local.get $at))) {arms})
             (func (export \"cabi_realloc\") (param i32 i32) (param $align i32) (param $len i32) (result i32)
                 (local $mode i32) (local $at i32)
@@ -126,6 +143,8 @@ impl World {
                 (i32.load offset=8 (i32.const {BASE})))
             (func (export \"cabi_post_bailiwick:agent/inbox@0.1.0#handle\") (param i32)
                 (if (i32.and (i32.const 16) (i32.load (i32.const {BASE}))) (then (call $step (i32.const {first}))))))",
+            armed = i32::from(at_birth.is_some()),
+            script = at_birth.map(Allocator::data).unwrap_or_default(),
             pages = MEMORY_LEN / 65_536,
             first = BASE + HEAD_LEN,
         )
