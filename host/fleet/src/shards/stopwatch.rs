@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use rustix::time::{ClockId, clock_gettime};
+use cpu_time::ThreadTime;
 
 /// From here on a turn is measured again by the thread's own clock: 50 µs. That one costs five times as much to read, and says how
 /// long the thread ran where the other says how long it took, which is more whenever the kernel had the core run something else.
@@ -42,9 +42,10 @@ impl Stopwatch {
     }
 }
 
-/// How long this thread ran since it began (`CLOCK_THREAD_CPUTIME_ID` of `clock_gettime(2)`).
+/// How long this thread ran since it began (`CLOCK_THREAD_CPUTIME_ID` of `clock_gettime(2)`), or nothing if the kernel does not say.
+/// By the C library: `rustix` reads the kernel's own page for it, which a process under valgrind does not have.
 pub(super) fn thread_ran() -> Duration {
-    Duration::try_from(clock_gettime(ClockId::ThreadCPUTime)).unwrap_or_default()
+    ThreadTime::try_now().map_or(Duration::ZERO, |ran| ran.as_duration())
 }
 
 #[cfg(test)]
