@@ -121,9 +121,11 @@ async fn an_act_is_on_the_disk_before_it_is_done_and_its_outcome_after() {
 #[tokio::test]
 async fn who_goes_away_while_waiting_leaves_an_abandoned_act() {
     let (ledger, log) = ledger();
+    let disk_busy = log.bytes.lock();
     let mut asked = Box::pin(ledger.record(stop()));
     assert!(futures_poll(&mut asked).is_none(), "it waits for the disk");
     drop(asked);
+    drop(disk_busy);
     until(|| said(&log).len() == 3).await;
     assert_eq!(said(&log), ["done audit.begin", "allowed agent.stop", "failed agent.stop abandoned"]);
 }
