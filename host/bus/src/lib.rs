@@ -5,10 +5,14 @@
 
 mod bus;
 mod embedded;
+mod journal;
 mod replay;
 mod subject;
 
 pub use bus::{Bus, BusError, Inbound, Interest, NotTaken, Subscribe, SubscriptionId};
 pub use embedded::EmbeddedBus;
+pub use journal::{
+    Change, Changed, Death, Depth, Journal, JournalError, Keep, Letter, LetterId, Letters, Place, Waiting,
+};
 pub use replay::{Position, Recalled, ReplayError, ReplayMemory};
 pub use subject::Subject;

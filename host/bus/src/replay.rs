@@ -5,7 +5,7 @@ use host_gate::Novelty;
 use host_model::{MessageId, TenantId, Timestamp};
 
 /// A place in a tenant's log. A message that comes back from the same place is the same delivery.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Position(pub u64);
 
 /// What the memory says of a verified message.

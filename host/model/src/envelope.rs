@@ -173,6 +173,8 @@ impl Envelope {
 pub enum Durability {
     /// Held in memory; survives nothing.
     Volatile,
+    /// Synced to this host's disk; survives the host and a power cut.
+    Durable,
 }
 
 impl Durability {
@@ -180,6 +182,7 @@ impl Durability {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Volatile => "volatile",
+            Self::Durable => "durable",
         }
     }
 }
