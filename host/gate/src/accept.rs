@@ -35,8 +35,21 @@ pub enum Receiver<'a> {
 pub enum Novelty {
     /// It was not handed over before. All that a local delivery can be.
     First,
-    /// It was handed over before, from the same place, and nobody has finished it.
-    Redelivery,
+    /// It was handed over before, or may have been, from the same place, and nobody has finished it.
+    Redelivery {
+        /// Which attempt this is, as far as that is known: 2 or more.
+        attempt: u32,
+    },
+}
+
+impl Novelty {
+    /// Which attempt to handle it this is, from 1.
+    pub fn attempt(self) -> u32 {
+        match self {
+            Self::First => 1,
+            Self::Redelivery { attempt } => attempt.max(2),
+        }
+    }
 }
 
 impl Receiver<'_> {

@@ -74,7 +74,7 @@ impl Frames {
         match self.remembered.entry((tenant.clone(), message)).or_insert((position, false)) {
             (at, _) if *at != position => Recalled::Duplicate,
             (_, true) => Recalled::Duplicate,
-            (_, false) => Recalled::New(Novelty::Redelivery),
+            (_, false) => Recalled::New(Novelty::Redelivery { attempt: 2 }),
         }
     }
 }
