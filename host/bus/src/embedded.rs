@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use foldhash::fast::RandomState;
 use host_gate::{Delivery, Stamped};
-use host_model::{AgentId, Destination, Durability, Receipt, TenantId};
+use host_model::{AgentId, Destination, Durability, Queue, Receipt, TenantId};
 use parking_lot::RwLock;
 
 use crate::{Bus, BusError, Inbound, Interest, NotTaken, Subscribe, SubscriptionId};
@@ -73,7 +73,7 @@ impl Bus for EmbeddedBus {
         let receipt = Receipt { id: stamped.envelope().id, durability: Durability::Volatile };
         let Some(routes) = self.routes(&stamped.envelope().tenant) else {
             return match stamped.envelope().to {
-                Destination::Agent(_) => Err(BusError::NoReceiver),
+                Destination::Queue(_) => Err(BusError::NoReceiver),
                 Destination::Topic(_) => Ok(receipt),
                 Destination::Reply { .. } => self.answer(&Arc::new(stamped)).map(|()| receipt),
             };
@@ -143,10 +143,11 @@ impl Routes {
 
     fn carry(&self, stamped: &Arc<Stamped>) -> Result<(), BusError> {
         match &stamped.envelope().to {
-            Destination::Agent(agent) => match self.queues.get(agent) {
+            Destination::Queue(Queue::Agent(agent)) => match self.queues.get(agent) {
                 Some(members) => Self::carry_to_one(members.iter(), stamped).map_err(BusError::from),
                 None => Err(BusError::NoReceiver),
             },
+            Destination::Queue(_) => Err(BusError::NoReceiver),
             _ => self.carry_to_topic(stamped),
         }
     }
@@ -219,7 +220,7 @@ impl Subscriber {
                 pattern.matches(topic)
             }
             (Interest::Everything(pattern), to) => pattern.matches_text(&to.to_string()),
-            (Interest::Queue(agent), Destination::Agent(to)) => agent == to,
+            (Interest::Queue(agent), Destination::Queue(Queue::Agent(to))) => agent == to,
             _ => false,
         }
     }
