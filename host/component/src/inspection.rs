@@ -210,7 +210,7 @@ impl GrantsReport {
             subscribe: grants.subscribe.iter().map(ToString::to_string).collect(),
             send: match &grants.send {
                 SendGrant::Any => vec!["*".to_owned()],
-                SendGrant::These(agents) => agents.iter().map(ToString::to_string).collect(),
+                SendGrant::These(queues) => queues.iter().map(ToString::to_string).collect(),
             },
             discover: grants.discover,
             state: grants.state,

@@ -27,9 +27,9 @@ impl Courier {
         self.dispatch(party, "message.publish", topic.map(Target::Topic).map_err(|bad| of_topic(&bad)), draft, cause)
     }
 
-    /// Sends to one agent, as a member of the tenant wrote its id.
+    /// Sends to one agent, or to a shared queue, as a member of the tenant wrote its id.
     pub fn send(&self, party: &Party, agent: &str, draft: Draft, cause: Option<Cause>) -> Result<Receipt, Refusal> {
-        self.dispatch(party, "message.send", HostCall::agent_id(agent).map(Target::Agent), draft, cause)
+        self.dispatch(party, "message.send", HostCall::queue(agent).map(Target::Queue), draft, cause)
     }
 
     fn dispatch(
@@ -101,7 +101,7 @@ impl Courier {
         let open = self.replies().open(party.caller.clone(), token);
         let wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
         let expires = Timestamp::from_millis(self.parts().clock.now().as_millis().saturating_add(wait_ms));
-        let target = Target::Agent(agent);
+        let target = Target::Queue(agent.into());
         self.carry(party, Outgoing { target, draft, reply_to: Some(token), expires: Some(expires) }, cause)?;
         count(&party.counters.requested);
         let (caller, ledger) = (party.caller.clone(), self.parts().ledger.clone());

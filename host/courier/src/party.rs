@@ -80,7 +80,7 @@ impl Party {
     pub(crate) fn tried_to_send(&self, to: &Destination) {
         match to {
             Destination::Topic(topic) => self.tried("publish", topic, |grants| grants.may_publish(topic)),
-            Destination::Agent(agent) => self.tried("send", agent, |grants| grants.may_send(agent)),
+            Destination::Queue(queue) => self.tried("send", queue, |grants| grants.may_send(queue)),
             Destination::Reply { .. } => {}
         }
     }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use host_model::{Caller, Destination, Envelope, Grants, ReplyToken, Timestamp};
+use host_model::{Caller, Destination, Envelope, Grants, Queue, ReplyToken, Timestamp};
 
 use crate::{Accepted, Gate, Refused, Verified};
 
@@ -61,7 +61,7 @@ impl Receiver<'_> {
 
     fn check_destination(&self, to: &Destination) -> Result<(), Refused> {
         match (self, to) {
-            (Self::Agent { caller, .. }, Destination::Agent(agent)) if agent == caller.agent() => Ok(()),
+            (Self::Agent { caller, .. }, Destination::Queue(Queue::Agent(agent))) if agent == caller.agent() => Ok(()),
             (Self::Agent { grants, .. }, Destination::Topic(topic)) if grants.may_receive(topic) => Ok(()),
             (Self::Agent { .. }, Destination::Topic(_)) => Err(Refused::SubscribeNotGranted),
             (Self::Asker { caller, token }, Destination::Reply { agent, token: to })

@@ -73,7 +73,7 @@ impl Gate {
         self.check_sizes(&outgoing.draft)?;
         let to = match outgoing.target {
             Target::Topic(topic) => Destination::Topic(topic),
-            Target::Agent(agent) => Destination::Agent(agent),
+            Target::Queue(queue) => Destination::Queue(queue),
         };
         let way = Way { to, reply_to: outgoing.reply_to, expires: outgoing.expires };
         self.stamp(caller, outgoing.draft, way, stamp)
@@ -174,8 +174,8 @@ fn check_grant(caller: &Caller, grants: &Grants, target: &Target) -> Result<(), 
             }
             if grants.may_publish(topic) { Ok(()) } else { Err(Denied::PublishNotGranted) }
         }
-        Target::Agent(agent) if grants.may_send(agent) => Ok(()),
-        Target::Agent(_) => Err(Denied::SendNotGranted),
+        Target::Queue(queue) if grants.may_send(queue) => Ok(()),
+        Target::Queue(_) => Err(Denied::SendNotGranted),
     }
 }
 

@@ -74,7 +74,7 @@ pub(crate) fn topic(raw: &str) -> Target {
 }
 
 pub(crate) fn agent(raw: &str) -> Target {
-    Target::Agent(raw.parse().unwrap())
+    Target::Queue(raw.parse().unwrap())
 }
 
 /// One sender at the gate.

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{AgentId, Topic};
+use crate::{Queue, Topic};
 
 /// A name and a value of the author's choice; inert for the host.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,6 +35,6 @@ pub struct Draft {
 pub enum Target {
     /// All who subscribe.
     Topic(Topic),
-    /// One agent's own queue.
-    Agent(AgentId),
+    /// One queue: an agent's own, or a shared one.
+    Queue(Queue),
 }

@@ -132,7 +132,7 @@ impl Grants {
         self.state |= other.state;
         self.storage |= other.storage;
         match (&mut self.send, &other.send) {
-            (SendGrant::These(agents), SendGrant::These(more)) => agents.extend_from_slice(more),
+            (SendGrant::These(queues), SendGrant::These(more)) => queues.extend_from_slice(more),
             (send, SendGrant::Any) => *send = SendGrant::Any,
             (SendGrant::Any, SendGrant::These(_)) => {}
         }
@@ -249,7 +249,7 @@ mod tests {
             let beyond: Vec<_> = beyond.iter().map(|excess| (excess.key, excess.what.as_str())).collect();
             assert_eq!(beyond, expected);
         };
-        let these = |agents: &[&str]| SendGrant::These(agents.iter().map(|raw| agent(raw)).collect());
+        let these = |agents: &[&str]| SendGrant::These(agents.iter().map(|raw| raw.parse().unwrap()).collect());
         check(grants(&["a.b"], these(&["kb"]), &[]), grants(&["a.>"], SendGrant::Any, &[]), &[]);
         check(
             grants(&["a.>"], SendGrant::Any, &[]),
@@ -290,7 +290,7 @@ mod tests {
         assert_eq!(Grants::default().and(&full), Grants::default());
         let narrow = Grants {
             publish: vec!["a.*".parse().unwrap()],
-            send: SendGrant::These(vec![agent("kb")]),
+            send: SendGrant::These(vec![agent("kb").into()]),
             http: vec!["b.a.com".parse().unwrap()],
             ..Grants::default()
         };

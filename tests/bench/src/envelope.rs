@@ -190,7 +190,7 @@ impl Way {
             headers: Vec::new(),
             options: Vec::new(),
         };
-        let target = Target::Agent(self.receiver.agent().clone());
+        let target = Target::Queue(self.receiver.agent().clone().into());
         let producer = Producer::new(NOW, self.sender.incarnation());
         let stamp = Stamp { now: NOW, ids: &self.ids, producer, seq: &self.seq, cause: None };
         Ok(self.gate.admit(

@@ -134,7 +134,7 @@ fn sealed(chance: &mut Chance) -> Result<Sealed, Fault> {
     let target = if chance.one_in(2) {
         Target::Topic("incident.created".parse().expect("a topic"))
     } else {
-        Target::Agent("kb".parse().expect("an id"))
+        Target::Queue("kb".parse().expect("an id"))
     };
     let (ids, seq, now) = (CountedIds::default(), AtomicU64::new(chance.within(0, 9)), Timestamp::from_millis(NOW));
     let stamp = Stamp { now, ids: &ids, producer: Producer::new(now, Incarnation(1)), seq: &seq, cause: None };

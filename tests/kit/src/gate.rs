@@ -127,12 +127,12 @@ impl Sender {
 
     /// A message to an agent.
     pub fn to_agent(&self, raw: &str, body: &str) -> Stamped {
-        self.admit(Target::Agent(raw.parse().expect("an agent id")), body, None)
+        self.admit(Target::Queue(raw.parse().expect("a queue")), body, None)
     }
 
     /// A request to an agent, whose answer is awaited under a token.
     pub fn ask(&self, raw: &str, body: &str, token: ReplyToken) -> Stamped {
-        self.admit(Target::Agent(raw.parse().expect("an agent id")), body, Some(token))
+        self.admit(Target::Queue(raw.parse().expect("a queue")), body, Some(token))
     }
 
     /// This sender's answer to a request that was accepted for it.

@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::{Component, PathBuf};
 use std::time::Duration;
 
-use host_model::{AgentId, SendGrant, TopicPattern};
+use host_model::{Queue, SendGrant, TopicPattern};
 use serde::{Deserialize, Deserializer, de};
 
 use crate::error::one_line;
@@ -218,13 +218,13 @@ impl TryFrom<OneOrMany> for Send {
             agents if agents.iter().any(|agent| agent == "*") => {
                 Err("'*' allows every agent: let it stand alone, or take it out".to_owned())
             }
-            agents => ids(agents).map(SendGrant::These).map(Self),
+            queues => ids(queues).map(SendGrant::These).map(Self),
         }
     }
 }
 
-fn ids(agents: &[String]) -> Result<Vec<AgentId>, String> {
-    agents.iter().map(|agent| agent.parse().map_err(|bad: host_model::BadId| bad.to_string())).collect()
+fn ids(queues: &[String]) -> Result<Vec<Queue>, String> {
+    queues.iter().map(|queue| queue.parse().map_err(|bad: host_model::BadId| bad.to_string())).collect()
 }
 
 /// What a key holds that this version does not enforce: nothing. Any value is an error.

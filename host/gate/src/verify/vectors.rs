@@ -170,7 +170,7 @@ fn valid() -> Vec<Vector> {
 }
 
 fn agent_kb() -> Destination {
-    Destination::Agent("kb".parse().unwrap())
+    Destination::Queue("kb".parse().unwrap())
 }
 
 fn invalid() -> Vec<Vector> {
