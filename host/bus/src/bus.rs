@@ -6,7 +6,7 @@ use std::sync::Arc;
 use host_gate::{Accepted, Delivery, Stamped};
 use host_model::{AgentId, Queue, Receipt, TenantId, TopicPattern};
 
-use crate::{Binding, Handover, Kept, KeepHealth, LetterId, QueueLimits, QueueView, Verdict};
+use crate::{Binding, Handover, JournalError, Kept, KeepHealth, LetterId, QueueLimits, QueueView, Verdict};
 
 /// What a subscriber wants to receive. All of it lies in one tenant.
 #[derive(Debug, Clone)]
@@ -22,6 +22,13 @@ pub enum Interest {
     },
     /// Everything whose address matches, queues and replies included: for a person who watches.
     Everything(TopicPattern),
+}
+
+impl Interest {
+    /// An agent's own queue.
+    pub fn own(agent: &AgentId, in_flight_max: u32) -> Self {
+        Self::Queue { queue: Queue::Agent(agent.clone()), in_flight_max }
+    }
 }
 
 /// A subscription to be made.
@@ -101,7 +108,10 @@ pub enum BusError {
     Unkept(KeepHealth),
 }
 
-/// Carries stamped messages.
+/// A tenant that is being forgotten.
+pub type Forgetting<'a> = Pin<Box<dyn Future<Output = Result<(), JournalError>> + Send + 'a>>;
+
+/// Carries stamped messages, and keeps those that must not be lost. What a bus that keeps nothing does about the latter stands here.
 pub trait Bus: Send + Sync {
     /// Carries a message to all who want it.
     ///
@@ -121,27 +131,40 @@ pub trait Bus: Send + Sync {
     /// Keeps a message for all who want it, whether they run or not; its receipt comes once it is synced.
     ///
     /// A topic nobody is bound to takes it; a queue nobody has does not.
-    fn keep(&self, stamped: Stamped) -> Keeping;
+    fn keep(&self, _stamped: Stamped) -> Keeping {
+        Box::pin(async { Err(BusError::Unkept(KeepHealth::Absent)) })
+    }
 
     /// Keeps the message that a dead letter is sent again as, and marks the letter with it. The second time the receipt is the
     /// same, and nothing is sent.
-    fn replay(&self, stamped: Stamped, letter: LetterId) -> Keeping;
+    fn replay(&self, _stamped: Stamped, _letter: LetterId) -> Keeping {
+        Box::pin(async { Err(BusError::Unkept(KeepHealth::Absent)) })
+    }
 
     /// Ends a kept message that a receiver took. One that was not kept is none.
-    fn settle(&self, accepted: &Accepted, verdict: Verdict);
+    fn settle(&self, _accepted: &Accepted, _verdict: Verdict) {}
 
     /// Keeps a place for the messages of an agent, in place of the one before.
-    fn bind(&self, binding: Binding);
+    fn bind(&self, _binding: Binding) {}
 
     /// An agent is gone: what waits in its own queue becomes dead letters.
-    fn unbind(&self, tenant: &TenantId, agent: &AgentId);
+    fn unbind(&self, _tenant: &TenantId, _agent: &AgentId) {}
+
+    /// Forgets a deleted tenant with all that was kept of it.
+    fn forget<'a>(&'a self, _tenant: &'a TenantId) -> Forgetting<'a> {
+        Box::pin(async { Ok(()) })
+    }
 
     /// Sets what a tenant may keep. What lies there beyond it stays.
-    fn set_limits(&self, tenant: &TenantId, limits: QueueLimits);
+    fn set_limits(&self, _tenant: &TenantId, _limits: QueueLimits) {}
 
     /// The tenant's queues, by name.
-    fn queues(&self, tenant: &TenantId) -> Vec<QueueView>;
+    fn queues(&self, _tenant: &TenantId) -> Vec<QueueView> {
+        Vec::new()
+    }
 
     /// Whether messages can be kept now.
-    fn health(&self) -> KeepHealth;
+    fn health(&self) -> KeepHealth {
+        KeepHealth::Absent
+    }
 }

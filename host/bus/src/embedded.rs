@@ -10,7 +10,7 @@ use host_model::{AgentId, Destination, Durability, Queue, Receipt, TenantId};
 use parking_lot::RwLock;
 
 use crate::{
-    Binding, Bus, BusError, Inbound, Interest, KeepHealth, Keeper, Keeping, LetterId, NotTaken, QueueLimits, QueueView, Subscribe,
+    Binding, Bus, BusError, Forgetting, Inbound, Interest, KeepHealth, Keeper, Keeping, LetterId, NotTaken, QueueLimits, QueueView, Subscribe,
     SubscriptionId, Verdict,
 };
 
@@ -160,6 +160,15 @@ impl Bus for EmbeddedBus {
         if let Some(keeper) = &self.keeper {
             keeper.unbind(tenant, agent);
         }
+    }
+
+    fn forget<'a>(&'a self, tenant: &'a TenantId) -> Forgetting<'a> {
+        Box::pin(async move {
+            match &self.keeper {
+                Some(keeper) => keeper.forget(tenant).await,
+                None => Ok(()),
+            }
+        })
     }
 
     fn set_limits(&self, tenant: &TenantId, limits: QueueLimits) {

@@ -14,7 +14,7 @@ use parking_lot::RwLock;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
-use self::pump::{Consumer, Pump};
+use self::pump::Consumer;
 use self::tenant::Tenant;
 use self::writer::{Keeping, Writer};
 use crate::{

@@ -13,7 +13,7 @@ mod queues;
 mod replay;
 mod subject;
 
-pub use bus::{Bus, BusError, Inbound, Interest, Keeping, NotTaken, Subscribe, SubscriptionId};
+pub use bus::{Bus, BusError, Forgetting, Inbound, Interest, Keeping, NotTaken, Subscribe, SubscriptionId};
 pub use embedded::EmbeddedBus;
 pub use journal::{
     Change, Changed, Death, Depth, Journal, JournalError, Keep, Letter, LetterId, Letters, Place, Waiting,

@@ -21,7 +21,6 @@ use crate::crash_loop::{CrashAlarm, CrashBell, alarms};
 use crate::hold::{AgentHold, TenantHold};
 use crate::policy::{self, Policies};
 use crate::start::{Checked, Running};
-use crate::tenants::apply_limits;
 use crate::{
     AgentData, AgentStatus, Components, ControlRepository, Deployment, Desired, FleetError, Phase, PolicyBook,
     Repository, RepositoryError, Shards, Step, TenantControl, TenantRecord,
@@ -126,6 +125,7 @@ impl Fleet {
             agent.hold.quarantine(quarantine.notice);
         }
         fleet.load_pending().await?;
+        fleet.all_tenants().iter().for_each(|tenant| fleet.bind_all(tenant));
         Ok(fleet)
     }
 
@@ -295,6 +295,7 @@ impl Fleet {
         self.parts().data.delete_agent(&agent.tenant, &agent.id).await?;
         self.parts().repository.delete_deployment(&agent.tenant, &agent.id).await?;
         tenant.agents.write().remove(&agent.id);
+        self.unbind(&agent);
         Ok(())
     }
 
@@ -366,10 +367,12 @@ impl Fleet {
         // Before anybody finds it: who starts or quarantines it waits for the deployment.
         let mut running = agent.running.lock().await;
         tenant.add(agent.clone());
+        self.bind(tenant, &agent);
         let deployed = self.deploy_stopped(tenant, &agent, &spec, checked).await;
         match deployed {
             Ok(up) => *running = up,
             Err(error) => {
+                self.unbind(&agent);
                 tenant.agents.write().remove(&agent.id);
                 self.parts().data.delete_agent(&agent.tenant, &agent.id).await?;
                 return Err(error);
@@ -395,10 +398,12 @@ impl Fleet {
             self.take_down(agent, old).await;
         }
         agent.set_spec(spec.clone());
+        self.bind(tenant, agent);
         match self.deploy_stopped(tenant, agent, &spec, checked).await {
             Ok(up) => *running = up,
             Err(error) => {
                 agent.set_spec(before.clone());
+                self.bind(tenant, agent);
                 self.parts().repository.save_deployment(&before.deployment).await?;
                 if was_up {
                     *running = Some(self.start_stopped(tenant, agent).await?);
@@ -469,7 +474,7 @@ impl Fleet {
         let (agents, policies) = (RwLock::default(), RwLock::default());
         let (deploying, changing_policy) = (tokio::sync::Mutex::default(), tokio::sync::Mutex::default());
         let tenant = Tenant { record, budgets, hold, operator, agents, policies, deploying, changing_policy };
-        apply_limits(&tenant, self.shards(), &limits);
+        self.apply_limits(&tenant, &limits);
         self.parts().policies.set(tenant.id(), tenant.policies.read().enforced.clone());
         self.0.tenants.write().insert(tenant.record.id.clone(), Arc::new(tenant));
         Ok(())

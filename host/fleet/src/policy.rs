@@ -106,6 +106,7 @@ impl Fleet {
         self.parts().repository.delete_shadow_policy(tenant.id()).await?;
         let enforced = Arc::new(PolicyInForce { version, text, document, set: Some(set) });
         tenant.enforce(enforced.clone());
+        self.bind_all(&tenant);
         self.parts().policies.set(tenant.id(), enforced.clone());
         self.parts().courier.close_connections(tenant.id());
         Ok(enforced)
@@ -166,6 +167,11 @@ impl Tenant {
         let mut policies = self.policies.write();
         *policies = Policies { enforced: policy, shadow: None };
         self.each_agent(|agent| policies.reach(agent));
+    }
+
+    /// What an agent may reach now, whether it runs or not.
+    pub(crate) fn grants_now(&self, agent: &Agent) -> Grants {
+        self.policies.read().grants_of(&agent.id, &agent.spec().manifest)
     }
 
     /// What is deployed, with its limits where the policy caps them now.

@@ -137,15 +137,25 @@ async fn wire(
     let base_url = if config.base_url.is_empty() { listening.to_owned() } else { config.base_url.clone() };
     let usage = Arc::new(UsageBook::open(Arc::new(UsageFiles::open(data)?), clock.now())?);
     let logs = Arc::new(LogBook::new(clock.clone()));
-    let bus: Arc<dyn Bus> = Arc::new(EmbeddedBus::new());
     let registry = Arc::new(Registry::new());
     let engine = Arc::new(engine(config, data.artifacts().as_path(), &files::artifact_key(data)?)?);
     tracing::info!(pool = engine.describe_pool(), "sandbox");
     let policies = Arc::new(PolicyBook::new());
     let keks = Arc::new(KekFiles::of(data));
     let vault = Arc::new(Vault::open(keks, sqlite.clone(), clock.clone()).await.context("cannot open the vault")?);
+    let gate = Gate::new(message_limits(config));
+    let keeper = Keeper::open(KeeperParts {
+        journal: journal.clone(),
+        gate: gate.clone(),
+        keys: vault.keys(),
+        clock: clock.clone(),
+        limits: host_fleet::queue_limits(&config.tenant.limits()),
+    });
+    let keeper = keeper.await.context("cannot open the journal")?;
+    let bus: Arc<dyn Bus> = Arc::new(EmbeddedBus::keeping(keeper.clone()));
     let courier = Courier::new(CourierParts {
-        gate: Gate::new(message_limits(config)),
+        gate,
+        keys: vault.keys(),
         bus: bus.clone(),
         registry: registry.clone(),
         logs: logs.clone(),

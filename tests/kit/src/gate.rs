@@ -142,13 +142,13 @@ impl Sender {
     }
 
     fn admit(&self, target: Target, body: &str, reply_to: Option<ReplyToken>) -> Stamped {
-        let outgoing = Outgoing { target, draft: draft(body), reply_to, expires: None };
+        let outgoing = Outgoing { target, draft: draft(body), reply_to, expires: None, replay_of: None };
         self.gate.admit(&self.caller, &grants(&[]), outgoing, self.stamp()).expect("it may send everything")
     }
 
     fn stamp(&self) -> Stamp<'_> {
         let producer = Producer::new(NOW, self.caller.incarnation());
-        Stamp { now: NOW, ids: &self.ids, producer, seq: &self.seq, cause: None }
+        Stamp { now: NOW, ids: &self.ids, id: None, producer, seq: &self.seq, cause: None }
     }
 }
 
