@@ -49,6 +49,10 @@ impl Receiver<'_> {
     fn check_destination(&self, to: &Destination) -> Result<(), Refused> {
         match (self, to) {
             (Self::Agent { caller, .. }, Destination::Queue(Queue::Agent(agent))) if agent == caller.agent() => Ok(()),
+            (Self::Agent { grants, .. }, Destination::Queue(queue)) if grants.may_take(queue) => Ok(()),
+            (Self::Agent { .. }, Destination::Queue(Queue::Agents | Queue::Orchestrator)) => {
+                Err(Refused::QueueNotGranted)
+            }
             (Self::Agent { grants, .. }, Destination::Topic(topic)) if grants.may_receive(topic) => Ok(()),
             (Self::Agent { .. }, Destination::Topic(_)) => Err(Refused::SubscribeNotGranted),
             (Self::Asker { caller, token }, Destination::Reply { agent, token: to })

@@ -11,6 +11,8 @@ pub enum Ask {
     Subscribe(Topic),
     /// Send to a queue, or ask the agent whose it is.
     Send(Queue),
+    /// Take from a shared queue.
+    Take(Queue),
     /// Find its peers.
     Discover,
     /// Keep keys and values.
@@ -78,6 +80,7 @@ fn entry(grants: &Grants, ask: &Ask) -> Option<String> {
             SendGrant::Any => "send '*'".to_owned(),
             SendGrant::These(_) => format!("send '{queue}'"),
         }),
+        Ask::Take(queue) => grants.may_take(queue).then(|| format!("queues '{queue}'")),
         Ask::Discover => switch("discover", grants.discover),
         Ask::State => switch("state", grants.state),
         Ask::Storage => switch("storage", grants.storage),
@@ -113,6 +116,8 @@ mod tests {
         check(grants(&[">"], &[], &[]), Ask::Publish("c".parse().unwrap()), None, Some("publish '>'"));
         let any = Grants { send: SendGrant::Any, ..Grants::default() };
         check(any, Ask::Send("kb".parse().unwrap()), Some("send 'kb'"), Some("send '*'"));
+        let shared = Grants { queues: vec![Queue::Agents], ..Grants::default() };
+        check(shared, Ask::Take(Queue::Agents), None, Some("queues 'agents'"));
         check(Grants::default(), Ask::Http("a.com".parse().unwrap()), None, None);
     }
 

@@ -31,6 +31,8 @@ pub struct Grants {
     pub subscribe: Vec<TopicPattern>,
     /// Queues it may send to; an agent whose queue it may send to it may also ask.
     pub send: SendGrant,
+    /// Shared queues it takes from.
+    pub queues: Vec<Queue>,
     /// Whether it may find its peers.
     pub discover: bool,
     /// Whether it has keys and values of its own.
@@ -60,6 +62,11 @@ impl Grants {
             SendGrant::Any => true,
             SendGrant::These(queues) => queues.contains(queue),
         }
+    }
+
+    /// Whether it may take from a shared queue. Its own is its own, and another agent's cannot be granted.
+    pub fn may_take(&self, queue: &Queue) -> bool {
+        self.queues.contains(queue)
     }
 
     /// Whether it may call a host: its name in lower case, without a last dot.

@@ -32,7 +32,7 @@ pub use limits::{BadLimit, Limits, RunMode};
 pub use outcome::{Outcome, TrapCause};
 pub use path::{BadPath, FilePath};
 pub use policy::{Excess, LimitCaps, Policy, Rule, SecretBinding};
-pub use queue::{BadDeathCause, DeathCause, Queue};
+pub use queue::{BadDeathCause, DeathCause, NotShared, Queue};
 pub use signer::{BadKeyId, KeyId, Principal};
 pub use time::{BadTimestamp, Clock, Ids, Timestamp};
 pub use topic::{BadTopic, Topic, TopicPattern};

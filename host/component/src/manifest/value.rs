@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::{Component, PathBuf};
 use std::time::Duration;
 
-use host_model::{Queue, SendGrant, TopicPattern};
+use host_model::{NotShared, Queue, SendGrant, TopicPattern};
 use serde::{Deserialize, Deserializer, de};
 
 use crate::error::one_line;
@@ -187,16 +187,16 @@ impl TryFrom<String> for Pattern {
     }
 }
 
-/// Whom an agent may send to: a list of ids, or `"*"`.
+/// Which queues an agent may send to: a list of agent ids and shared queues, or `"*"`.
 #[derive(Debug, Default, Deserialize)]
 #[serde(try_from = "OneOrMany")]
 pub(crate) struct Send(pub(crate) SendGrant);
 
-/// The most agents in a grant.
+/// The most queues in a grant.
 const SEND_LEN_MAX: usize = 256;
 
 #[derive(Deserialize)]
-#[serde(untagged, expecting = "use a list of agent ids, or \"*\"")]
+#[serde(untagged, expecting = "use a list of agent ids and shared queues, or \"*\"")]
 enum OneOrMany {
     One(String),
     Many(Vec<String>),
@@ -225,6 +225,19 @@ impl TryFrom<OneOrMany> for Send {
 
 fn ids(queues: &[String]) -> Result<Vec<Queue>, String> {
     queues.iter().map(|queue| queue.parse().map_err(|bad: host_model::BadId| bad.to_string())).collect()
+}
+
+/// A queue that agents share, by its name.
+#[derive(Debug, Deserialize)]
+#[serde(try_from = "String")]
+pub(crate) struct Shared(pub(crate) Queue);
+
+impl TryFrom<String> for Shared {
+    type Error = NotShared;
+
+    fn try_from(raw: String) -> Result<Self, NotShared> {
+        Queue::shared(&raw).map(Self)
+    }
 }
 
 /// What a key holds that this version does not enforce: nothing. Any value is an error.
