@@ -35,7 +35,11 @@ mod tests {
     #[test]
     fn the_wait_doubles_up_to_five_minutes_and_a_wish_goes_before_it() {
         let check = |failures, wish: Option<u64>, millis: u64| {
-            assert_eq!(wait(failures, wish.map(Duration::from_millis)), Duration::from_millis(millis), "{failures} {wish:?}");
+            assert_eq!(
+                wait(failures, wish.map(Duration::from_millis)),
+                Duration::from_millis(millis),
+                "{failures} {wish:?}"
+            );
         };
         check(1, None, 100);
         check(2, None, 200);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use host_gate::{Accepted, Delivery, Stamped};
 use host_model::{AgentId, Queue, Receipt, TenantId, TopicPattern};
 
-use crate::{Binding, Handover, JournalError, Kept, KeepHealth, LetterId, QueueLimits, QueueView, Verdict};
+use crate::{Binding, Handover, JournalError, KeepHealth, Kept, LetterId, QueueLimits, QueueView, Verdict};
 
 /// What a subscriber wants to receive. All of it lies in one tenant.
 #[derive(Debug, Clone)]

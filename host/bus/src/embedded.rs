@@ -10,8 +10,8 @@ use host_model::{AgentId, Destination, Durability, Queue, Receipt, TenantId};
 use parking_lot::RwLock;
 
 use crate::{
-    Binding, Bus, BusError, Forgetting, Inbound, Interest, KeepHealth, Keeper, Keeping, LetterId, NotTaken, QueueLimits, QueueView, Subscribe,
-    SubscriptionId, Verdict,
+    Binding, Bus, BusError, Forgetting, Inbound, Interest, KeepHealth, Keeper, Keeping, LetterId, NotTaken,
+    QueueLimits, QueueView, Subscribe, SubscriptionId, Verdict,
 };
 
 /// Holds the subscriptions of each tenant apart, so that routing starts at the stamp's tenant and never looks beyond.

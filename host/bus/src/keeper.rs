@@ -1,7 +1,7 @@
 //! Keeps the messages that must not be lost: in the journal before they are acknowledged, and handed out from there.
 
-mod tenant;
 mod pump;
+mod tenant;
 mod writer;
 
 use std::collections::HashMap;
@@ -18,8 +18,8 @@ use self::pump::Consumer;
 use self::tenant::Tenant;
 use self::writer::{Keeping, Writer};
 use crate::{
-    Binding, BusError, Inbound, Journal, JournalError, Keep, KeepHealth, LetterId, Notices, Position, QueueLimits, QueueView,
-    SubscriptionId, Verdict,
+    Binding, BusError, Inbound, Journal, JournalError, Keep, KeepHealth, LetterId, Notices, Position, QueueLimits,
+    QueueView, SubscriptionId, Verdict,
 };
 
 /// For how long the id of a message is remembered after it was taken, in milliseconds, if it does not wait for longer: within that
@@ -125,7 +125,11 @@ impl Keeper {
     }
 
     /// Keeps the message that a dead letter is sent again as. One that was sent again is not sent a second time.
-    pub fn replay(&self, stamped: &Stamped, letter: LetterId) -> impl Future<Output = Result<Receipt, BusError>> + Send + use<> {
+    pub fn replay(
+        &self,
+        stamped: &Stamped,
+        letter: LetterId,
+    ) -> impl Future<Output = Result<Receipt, BusError>> + Send + use<> {
         let begun = self.begin(stamped, Some(letter));
         async move { kept(begun?).await }
     }
@@ -228,6 +232,3 @@ async fn kept(begun: Begun) -> Result<Receipt, BusError> {
     }
     Ok(Receipt { id: begun.id, durability: Durability::Durable })
 }
-
-#[cfg(test)]
-mod tests;

@@ -92,6 +92,7 @@ impl Door {
             Refused::Expired => DeathCause::Expired,
             Refused::KeyRevoked { .. } => DeathCause::KeyRevoked,
             Refused::SubscribeNotGranted
+            | Refused::QueueNotGranted
             | Refused::FrameTooLarge { .. }
             | Refused::PayloadTooLarge { .. }
             | Refused::TooManyHeaders { .. }

@@ -16,6 +16,7 @@ mod policy_book;
 mod quarantine;
 mod repository;
 mod runner;
+mod sender;
 mod shards;
 mod source;
 mod start;

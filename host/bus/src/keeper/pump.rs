@@ -13,8 +13,8 @@ use super::tenant::Usage;
 use super::writer::Settling;
 use crate::backoff::backoff;
 use crate::{
-    Change, Death, Depth, Handover, Inbound, JournalError, Keep, Kept, Place, Position, QueueView, SubscriptionId, Verdict,
-    Waiting,
+    Change, Death, Depth, Handover, Inbound, JournalError, Keep, Kept, Place, Position, QueueView, SubscriptionId,
+    Verdict, Waiting,
 };
 
 /// Messages of a queue that are held in memory and not handed out yet; the others lie in the journal alone.
@@ -360,7 +360,9 @@ impl Pump {
         let now = self.house.clock.now();
         for waiting in rows {
             match waiting.due.as_millis().checked_sub(now.as_millis()) {
-                Some(wait) if waiting.failures > 0 && wait > 0 => self.park(state, waiting, Duration::from_millis(wait)),
+                Some(wait) if waiting.failures > 0 && wait > 0 => {
+                    self.park(state, waiting, Duration::from_millis(wait))
+                }
                 _ => state.window.push_back(waiting),
             }
         }
@@ -387,9 +389,9 @@ impl State {
     /// The next receiver in turn that has room.
     fn next_consumer(&mut self) -> Option<usize> {
         let len = self.consumers.len();
-        let index = (0..len).map(|step| (self.turn + step) % len).find(|index| {
-            self.consumers.get(*index).is_some_and(Consumer::has_room)
-        })?;
+        let index = (0..len)
+            .map(|step| (self.turn + step) % len)
+            .find(|index| self.consumers.get(*index).is_some_and(Consumer::has_room))?;
         self.turn = index + 1;
         Some(index)
     }

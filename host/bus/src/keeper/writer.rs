@@ -128,10 +128,14 @@ impl Task {
             _ = self.settles.recv_many(settles, SETTLE_BATCH_MAX), if !left_over => {}
             _ = self.keeps.recv_many(&mut keeps, KEEP_BATCH_MAX), if !self.keeps.is_closed() || !self.keeps.is_empty() => {}
         }
-        while settles.len() < SETTLE_BATCH_MAX && let Ok(settling) = self.settles.try_recv() {
+        while settles.len() < SETTLE_BATCH_MAX
+            && let Ok(settling) = self.settles.try_recv()
+        {
             settles.push(settling);
         }
-        while keeps.len() < KEEP_BATCH_MAX && let Ok(keeping) = self.keeps.try_recv() {
+        while keeps.len() < KEEP_BATCH_MAX
+            && let Ok(keeping) = self.keeps.try_recv()
+        {
             keeps.push(keeping);
         }
         let over = self.keeps.is_closed() && keeps.is_empty() && settles.is_empty();
