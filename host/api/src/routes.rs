@@ -3,7 +3,9 @@
 pub(crate) mod agents;
 pub(crate) mod audit;
 pub(crate) mod components;
+pub(crate) mod external;
 pub(crate) mod logs;
+pub(crate) mod mailbox;
 pub(crate) mod messages;
 pub(crate) mod policy;
 pub(crate) mod quarantine;

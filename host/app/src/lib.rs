@@ -7,6 +7,7 @@ mod app;
 mod audit;
 mod control;
 mod error;
+mod external;
 mod messages;
 mod policy;
 mod quarantine;
@@ -20,6 +21,9 @@ pub use error::{AppError, Category};
 pub use policy::{Choice, Explained};
 pub use readiness::{Check, Readiness};
 
-pub use host_courier::{LogQuery, LogRecord, LogStream, Seen, Watch};
-pub use host_fleet::{AgentStatus, Deploy, Pending, PolicyInForce, ShadowPolicy, TenantStatus};
+pub use host_courier::{LogQuery, LogRecord, LogStream, Post, PostTarget, Seen, Watch};
+pub use host_fleet::{
+    AgentStatus, BadCursor, BadTokenId, Bearer, Cursor, Deploy, Minted, Pending, PolicyInForce, ShadowPolicy, Stream,
+    Streamed, TenantStatus, TokenId, TokenRecord,
+};
 pub use host_ledger::{Break, Decision, Entry, Query, Reason, Record, Summary, Used};

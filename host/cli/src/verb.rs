@@ -96,6 +96,9 @@ mod tests {
         check("bailiwick tenant key revoke 4be0643f1d98573b --tenant acme", None);
         check("bailiwick tenant secret set api --tenant acme --from-file token", None);
         check("bailiwick agent --tenant acme list", None);
+        check("bailiwick agent register meter --tenant acme -o json", None);
+        check("bailiwick agent token meter --tenant acme --expires-in 2h", None);
+        check("bailiwick agent token meter --tenant acme --revoke 4be0643f1d98573b", None);
         check("bailiwick agent send echo --tenant acme --type t --data @- --wait", None);
         check("bailiwick agent send echo --tenant acme --type t --wait 5 --header a=b --header c=d", None);
         check("bailiwick agent logs echo -f --since 10m --level warn --source stdout --contains x", None);
@@ -123,6 +126,8 @@ mod tests {
         check("bailiwick agent send echo", Some("--type <TYPE>"));
         check("bailiwick agent send echo --type t --wait 0", Some("0 is not in 1..=60"));
         check("bailiwick agent send echo --type t --header a", Some("use NAME=VALUE"));
+        check("bailiwick agent token meter --expires-in soon", Some("use a number and s, m, h or d"));
+        check("bailiwick agent token meter --list --revoke x", Some("cannot be used with"));
         check("bailiwick agent logs echo --since soon", Some("how long ago"));
         check("bailiwick agent logs echo --level loud", Some("use one of trace"));
         check("bailiwick agent logs echo --limit 1001", Some("1001 is not in 1..=1000"));

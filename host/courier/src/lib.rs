@@ -16,6 +16,7 @@ mod replies;
 #[cfg(test)]
 mod samples;
 mod shadow;
+mod shim;
 mod spending;
 mod state;
 mod storage;
@@ -26,6 +27,7 @@ pub use courier::{Courier, CourierParts, Pending};
 pub use logs::{LogBook, LogQuery, LogRecord, LogStream};
 pub use party::{Counters, CountersView, Mail, Party};
 pub use shadow::{Shadow, ShadowTally, WouldDeny};
+pub use shim::{Post, PostTarget};
 pub use state::{StateOp, StateStore, StateWrite, Value};
 pub use storage::{FileOp, FileStore};
 pub use switch::Switch;

@@ -160,6 +160,7 @@ async fn wire(
     let parts = FleetParts {
         repository: sqlite.clone(),
         controls: sqlite.clone(),
+        external: sqlite.clone(),
         components: Arc::new(ComponentFiles::open(data)?),
         data: Arc::new(stores),
         cards: sqlite,

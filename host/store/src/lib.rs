@@ -13,6 +13,7 @@ mod control;
 mod data_dir;
 mod deployments;
 mod error;
+mod externals;
 mod files;
 mod format;
 mod kek;

@@ -1,0 +1,43 @@
+//! External agents' tokens and messages.
+
+use host_app::{Minted, Post, PostTarget, TokenRecord};
+use host_model::Header;
+use host_wire::{AgentToken, MintedToken, PostMessage, PostTo, Qos};
+
+use super::draft_of;
+use crate::problem::ApiError;
+
+/// The option of a draft that says how surely it is to arrive.
+const QOS: &str = "qos";
+
+/// What an external agent means to send. What is sent again under the same key is the same message, which only what is kept can be.
+pub(crate) fn post_of(message: PostMessage, key: Option<String>) -> Result<Post, ApiError> {
+    let (to, content, qos) = message.into_parts().map_err(|bad| ApiError::BadBody(bad.to_string()))?;
+    if key.is_some() && qos == Qos::AtMostOnce {
+        return Err(ApiError::BadHeader(
+            "Idempotency-Key needs qos at-least-once: leave out the one or the other".to_owned(),
+        ));
+    }
+    let mut draft = draft_of(content)?;
+    draft.options.push(Header { name: QOS.to_owned(), value: qos.as_str().to_owned() });
+    let target = match to {
+        PostTo::Topic(topic) => PostTarget::Topic(topic),
+        PostTo::Agent(agent) => PostTarget::Agent(agent),
+    };
+    Ok(Post { target, draft, key })
+}
+
+/// A token as it is told once.
+pub(crate) fn minted_of(minted: Minted) -> MintedToken {
+    let Minted { token, record } = minted;
+    MintedToken { token, token_id: record.id().to_string(), expires_at: record.expires.to_string() }
+}
+
+/// What may be told of a token.
+pub(crate) fn token_of(token: TokenRecord) -> AgentToken {
+    AgentToken {
+        token_id: token.id().to_string(),
+        created_at: token.created.to_string(),
+        expires_at: token.expires.to_string(),
+    }
+}
