@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use host_bus::Journal;
 use host_component::{Digest, Manifest};
 use host_courier::{Courier, LogBook, LogQuery, LogRecord, LogStream};
 use host_fleet::{AgentStatus, Deploy, Fleet};
@@ -33,6 +34,8 @@ pub struct AppParts {
     pub usage: Arc<UsageBook>,
     /// Tenants' keys and secrets.
     pub vault: Arc<Vault>,
+    /// Where messages are kept: its dead letters are read here.
+    pub journal: Arc<dyn Journal>,
 }
 
 /// All verbs. Cheap to clone.

@@ -1,5 +1,6 @@
 //! Why a verb was not done, with a stable code and what kind of problem it is.
 
+use host_bus::JournalError;
 use host_calls::Refusal;
 use host_component::{ComponentError, Digest};
 use host_fleet::{FleetError, RepositoryError};
@@ -82,6 +83,9 @@ pub enum AppError {
     /// The vault did not do it.
     #[error(transparent)]
     Vault(#[from] VaultError),
+    /// The journal of messages did not do it.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
     /// The host failed. Its log says more.
     #[error("the host failed; its log says more")]
     HostFailed,
@@ -104,6 +108,8 @@ impl AppError {
             Self::Ledger(LedgerError::Unwritable) => "audit-unavailable",
             Self::Ledger(_) | Self::HostFailed => "internal",
             Self::Vault(error) => vault_code(error),
+            Self::Journal(JournalError::Full) => "storage-full",
+            Self::Journal(JournalError::Broken { .. }) => "journal-broken",
         }
     }
 
@@ -122,6 +128,8 @@ impl AppError {
             Self::Ledger(LedgerError::Unwritable) => Category::Busy,
             Self::Ledger(_) | Self::Repository(_) | Self::HostFailed => Category::Internal,
             Self::Vault(error) => vault_category(error),
+            Self::Journal(JournalError::Full) => Category::Busy,
+            Self::Journal(JournalError::Broken { .. }) => Category::Internal,
         }
     }
 }

@@ -64,7 +64,7 @@ impl App {
     }
 
     /// Sends as an external agent.
-    pub async fn post(&self, bearer: &Bearer, post: Post) -> Result<Receipt, AppError> {
+    pub async fn post_as(&self, bearer: &Bearer, post: Post) -> Result<Receipt, AppError> {
         Ok(self.courier().post(bearer.at_work()?, post).await?)
     }
 

@@ -5,9 +5,11 @@
 
 mod audit;
 mod courier;
+mod deaths;
 mod discovery;
 mod door;
 mod http;
+mod keeping;
 mod logs;
 mod messaging;
 mod party;
@@ -16,7 +18,6 @@ mod replies;
 #[cfg(test)]
 mod samples;
 mod shadow;
-mod shim;
 mod spending;
 mod state;
 mod storage;
@@ -24,10 +25,10 @@ mod switch;
 mod watch;
 
 pub use courier::{Courier, CourierParts, Pending};
+pub use keeping::{Post, PostTarget};
 pub use logs::{LogBook, LogQuery, LogRecord, LogStream};
 pub use party::{Counters, CountersView, Mail, Party};
 pub use shadow::{Shadow, ShadowTally, WouldDeny};
-pub use shim::{Post, PostTarget};
 pub use state::{StateOp, StateStore, StateWrite, Value};
 pub use storage::{FileOp, FileStore};
 pub use switch::Switch;

@@ -15,7 +15,7 @@ use host_bus::{Interest, Subscribe, SubscriptionId};
 use host_component::Manifest;
 use host_courier::{Counters, Party};
 use host_ledger::Recorded;
-use host_model::{AgentId, Caller, TenantId};
+use host_model::{AgentId, Caller, Queue, TenantId};
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::fleet::{Fleet, Tenant};
@@ -135,6 +135,7 @@ impl Fleet {
         tenant.externals.write().remove(agent);
         self.token_book().retain(|token| token.tenant != *tenant.id() || token.agent != *agent);
         self.close(&external);
+        self.parts().bus.unbind(tenant.id(), agent);
         Ok(())
     }
 
@@ -187,6 +188,7 @@ impl Fleet {
         let outbox = Arc::new(Outbox::new(caller.clone(), run));
         Ok(tenant.take_in(|policies| {
             let party = tenant.external_party(policies, caller, &manifest, counters, hold.switch());
+            self.bind_party(&party);
             let subscriptions = self.subscribe_external(&party, &manifest, &outbox);
             External { record, manifest, party, hold, outbox, subscriptions }
         }))
@@ -196,7 +198,9 @@ impl Fleet {
         let inbound = self.parts().courier.inbound(party.clone(), outbox.clone());
         let (tenant, agent) = (party.caller.tenant(), party.caller.agent());
         let topics = manifest.grants.subscribe.iter().cloned().map(Interest::Topics);
-        let interests = topics.chain([Interest::Queue(agent.clone())]);
+        let queues = std::iter::once(Queue::Agent(agent.clone())).chain(manifest.grants.queues.iter().cloned());
+        let queues = queues.map(|queue| Interest::Queue { queue, in_flight_max: UNACKNOWLEDGED_MAX });
+        let interests = queues.chain(topics);
         let subscribe = |interest| Subscribe { tenant: tenant.clone(), interest, queue: Some(agent.clone()) };
         interests.map(|interest| self.parts().bus.subscribe(subscribe(interest), inbound.clone())).collect()
     }
@@ -247,6 +251,16 @@ impl External {
 
     pub(crate) fn id(&self) -> &AgentId {
         &self.record.agent
+    }
+
+    pub(crate) fn party(&self) -> &Arc<Party> {
+        &self.party
+    }
+
+    /// The party, while it and its tenant take work.
+    pub(crate) fn at_work(&self) -> Result<&Arc<Party>, FleetError> {
+        self.hold.takes_work()?;
+        Ok(&self.party)
     }
 
     /// Who it is to the courier, and what it asks for.

@@ -22,7 +22,6 @@ use crate::external::{External, STREAMS_MAX, TokenBook};
 use crate::hold::{AgentHold, TenantHold};
 use crate::policy::{self, Policies};
 use crate::start::{Checked, Running};
-use crate::tenants::apply_limits;
 use crate::{
     AgentData, AgentStatus, Components, ControlRepository, Deployment, Desired, ExternalRepository, FleetError, Phase,
     PolicyBook, Repository, RepositoryError, Shards, Step, TenantControl, TenantRecord,
@@ -133,6 +132,7 @@ impl Fleet {
             agent.hold.quarantine(quarantine.notice);
         }
         fleet.load_pending().await?;
+        fleet.all_tenants().iter().for_each(|tenant| fleet.bind_all(tenant));
         fleet.load_externals().await?;
         Ok(fleet)
     }
@@ -308,6 +308,7 @@ impl Fleet {
         self.parts().data.delete_agent(&agent.tenant, &agent.id).await?;
         self.parts().repository.delete_deployment(&agent.tenant, &agent.id).await?;
         tenant.agents.write().remove(&agent.id);
+        self.unbind(&agent);
         Ok(())
     }
 
@@ -387,10 +388,12 @@ impl Fleet {
         // Before anybody finds it: who starts or quarantines it waits for the deployment.
         let mut running = agent.running.lock().await;
         tenant.add(agent.clone());
+        self.bind(tenant, &agent);
         let deployed = self.deploy_stopped(tenant, &agent, &spec, checked).await;
         match deployed {
             Ok(up) => *running = up,
             Err(error) => {
+                self.unbind(&agent);
                 tenant.agents.write().remove(&agent.id);
                 self.parts().data.delete_agent(&agent.tenant, &agent.id).await?;
                 return Err(error);
@@ -416,10 +419,12 @@ impl Fleet {
             self.take_down(agent, old).await;
         }
         agent.set_spec(spec.clone());
+        self.bind(tenant, agent);
         match self.deploy_stopped(tenant, agent, &spec, checked).await {
             Ok(up) => *running = up,
             Err(error) => {
                 agent.set_spec(before.clone());
+                self.bind(tenant, agent);
                 self.parts().repository.save_deployment(&before.deployment).await?;
                 if was_up {
                     *running = Some(self.start_stopped(tenant, agent).await?);
@@ -502,7 +507,7 @@ impl Fleet {
             deploying,
             changing_policy,
         };
-        apply_limits(&tenant, self.shards(), &limits);
+        self.apply_limits(&tenant, &limits);
         self.parts().policies.set(tenant.id(), tenant.policies.read().enforced.clone());
         self.0.tenants.write().insert(tenant.record.id.clone(), Arc::new(tenant));
         Ok(())

@@ -4,6 +4,7 @@
 
 mod agent;
 mod approval;
+mod bindings;
 mod control;
 mod crash_loop;
 mod error;
@@ -16,6 +17,7 @@ mod policy_book;
 mod quarantine;
 mod repository;
 mod runner;
+mod sender;
 mod shards;
 mod source;
 mod start;
@@ -24,6 +26,7 @@ mod streak;
 mod tenants;
 
 pub use approval::{LookedAt, Pending};
+pub use bindings::queue_limits;
 pub use control::{AgentQuarantine, ControlRepository, Notice, Standing, TenantControl};
 pub use crash_loop::CrashAlarm;
 pub use error::FleetError;

@@ -113,6 +113,7 @@ impl Fleet {
         self.parts().repository.delete_shadow_policy(tenant.id()).await?;
         let enforced = Arc::new(PolicyInForce { version, text, document, set: Some(set) });
         tenant.enforce(enforced.clone());
+        self.bind_all(&tenant);
         self.parts().policies.set(tenant.id(), enforced.clone());
         self.parts().courier.close_connections(tenant.id());
         Ok(enforced)
@@ -204,6 +205,11 @@ impl Tenant {
         Arc::new(party.within(self.budgets.rates.clone()).switched_by(switch))
     }
 
+    /// What an agent may reach now, whether it runs or not.
+    pub(crate) fn grants_now(&self, agent: &Agent) -> Grants {
+        self.policies.read().grants_of(&agent.id, &agent.spec().manifest)
+    }
+
     /// What is deployed, with its limits where the policy caps them now.
     pub(crate) fn capped(&self, spec: &Spec) -> Spec {
         let caps = self.policies.read().enforced.document.policy.caps;
@@ -222,17 +228,37 @@ impl Tenant {
         single_store: bool,
     ) -> Arc<Party> {
         let policies = self.policies.read();
+        let party = Arc::new(self.party_under(&policies, agent, caller, manifest, single_store));
+        agent.set_party(party.clone());
+        party
+    }
+
+    /// A party with what an agent may do now, which no later policy reaches: for one act.
+    pub(crate) fn party_apart(
+        &self,
+        agent: &Agent,
+        caller: Arc<Caller>,
+        manifest: &Manifest,
+        single_store: bool,
+    ) -> Party {
+        self.party_under(&self.policies.read(), agent, caller, manifest, single_store)
+    }
+
+    fn party_under(
+        &self,
+        policies: &Policies,
+        agent: &Agent,
+        caller: Arc<Caller>,
+        manifest: &Manifest,
+        single_store: bool,
+    ) -> Party {
         let grants = policies.grants_of(&agent.id, manifest);
         let party = Party::new(caller, grants, self.budgets.requests.clone(), single_store, agent.counters.clone());
         party.set_shadow(policies.shadow_of(&agent.id));
-        let party = Arc::new(
-            party
-                .with_http(self.budgets.http_requests.clone())
-                .within(self.budgets.rates.clone())
-                .switched_by(agent.hold.switch()),
-        );
-        agent.set_party(party.clone());
         party
+            .with_http(self.budgets.http_requests.clone())
+            .within(self.budgets.rates.clone())
+            .switched_by(agent.hold.switch())
     }
 }
 

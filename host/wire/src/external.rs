@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct RegisterAgent {
-    /// The agent manifest, as TOML: `[agent]` id, name, version and description, `[grants]` publish, subscribe and send.
+    /// The agent manifest, as TOML: `[agent]` id, name, version and description, `[grants]` publish, subscribe, send and queues.
     pub manifest: String,
 }
 

@@ -46,7 +46,7 @@ pub(crate) async fn post_message(
     Body(message): Body<PostMessage>,
 ) -> Result<(StatusCode, Json<Receipt>), ApiError> {
     let post = post_of(message, idempotency_key(&headers)?)?;
-    let receipt = state.app().post(&bearer, post).await?;
+    let receipt = state.app().post_as(&bearer, post).await?;
     Ok((StatusCode::ACCEPTED, Json(receipt_of(receipt))))
 }
 

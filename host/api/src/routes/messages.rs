@@ -32,7 +32,7 @@ pub(crate) async fn send_message(
     let (content, wait_millis) = body.into_parts();
     let draft = draft_of(content)?;
     let Some(wait) = wait_millis.map(wait_of).transpose()? else {
-        let receipt = state.app().send(&tenant, &agent, draft)?;
+        let receipt = state.app().send(&tenant, &agent, draft).await?;
         return Ok((StatusCode::ACCEPTED, Json(receipt_of(receipt))).into_response());
     };
     let answer = state.app().request(&tenant, &agent, draft, wait).await?;

@@ -44,7 +44,7 @@ pub(crate) async fn publish_message(
     Body(body): Body<PublishMessage>,
 ) -> Result<(StatusCode, Json<Receipt>), ApiError> {
     let (topic, content) = body.into_parts();
-    let receipt = state.app().publish(&tenant, &topic, draft_of(content)?)?;
+    let receipt = state.app().publish(&tenant, &topic, draft_of(content)?).await?;
     Ok((StatusCode::ACCEPTED, Json(receipt_of(receipt))))
 }
 

@@ -10,13 +10,14 @@ use crate::review::{Objection, beyond};
 
 impl Manifest {
     /// The same manifest, if an agent without a component can have it: `[agent]` id, name, version and description, `[grants]`
-    /// publish, subscribe and send. What else it says would be read and ignored.
+    /// publish, subscribe, send and queues. What else it says would be read and ignored.
     pub fn external(self) -> Result<Self, ManifestError> {
         let Self { agent, skills, grants, limits, run, config } = &self;
         let reach = Grants {
             publish: grants.publish.clone(),
             subscribe: grants.subscribe.clone(),
             send: grants.send.clone(),
+            queues: grants.queues.clone(),
             ..Grants::default()
         };
         let of_no_use = [
@@ -24,7 +25,7 @@ impl Manifest {
             (agent.kind != KIND_DEFAULT, "agent.type"),
             (!agent.capabilities.is_empty(), "agent.capabilities"),
             (!skills.is_empty(), "skills"),
-            (*grants != reach, "grants beyond publish, subscribe and send"),
+            (*grants != reach, "grants beyond publish, subscribe, send and queues"),
             (*limits != Limits::default(), "limits"),
             (*run != Run::default(), "run"),
             (*config != BTreeMap::new(), "config"),

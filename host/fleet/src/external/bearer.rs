@@ -46,8 +46,7 @@ impl Bearer {
 
     /// The agent as a principal, while it and its tenant take work.
     pub fn at_work(&self) -> Result<&Arc<Party>, FleetError> {
-        self.external.hold.takes_work()?;
-        Ok(&self.external.party)
+        self.external.at_work()
     }
 
     /// Settles everything that was handed out up to and including this cursor, and says how much. One that means nothing any more
