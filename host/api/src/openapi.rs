@@ -19,6 +19,7 @@ use crate::router::{guarded, of_agents, open};
         (name = "components", description = "The code of agents, by digest"),
         (name = "agents", description = "Deploy agents, watch them, steer them"),
         (name = "messages", description = "Talk to agents, and watch them talk"),
+        (name = "queues", description = "What waits, and what was given up"),
         (name = "registry", description = "A2A cards of running agents"),
         (name = "audit", description = "What happened, who asked for it, and what it used"),
         (name = "vault", description = "The key that seals all tenants' keys and secrets"),
@@ -108,6 +109,6 @@ mod tests {
                 assert!(operation["summary"].is_string(), "{method} {path}");
             }
         }
-        assert_eq!(operations, 53);
+        assert_eq!(operations, 60);
     }
 }

@@ -15,8 +15,8 @@ use crate::extract::{COMPONENT_LEN_MAX, JSON_LEN_MAX};
 use crate::health;
 use crate::problem::ApiError;
 use crate::routes::{
-    agents, audit, components, external, logs, mailbox, messages, policy, quarantine, quotas, registry, tenants,
-    topics, usage, vault,
+    agents, audit, components, dlq, external, logs, mailbox, messages, policy, quarantine, queues, quotas, registry,
+    tenants, topics, usage, vault,
 };
 use crate::state::ApiState;
 
@@ -74,6 +74,12 @@ pub(crate) fn guarded() -> OpenApiRouter<ApiState> {
         .routes(routes!(external::register_agent))
         .routes(routes!(external::mint_token, external::list_tokens))
         .routes(routes!(external::revoke_token))
+        .routes(routes!(queues::list_queues))
+        .routes(routes!(dlq::list_letters))
+        .routes(routes!(dlq::get_letter, dlq::delete_letter))
+        .routes(routes!(dlq::replay_letter))
+        .routes(routes!(dlq::replay_letters))
+        .routes(routes!(dlq::purge_letters))
         .routes(routes!(logs::agent_logs))
         .routes(routes!(messages::send_message))
         .routes(routes!(topics::publish_message))

@@ -178,6 +178,10 @@ impl App {
         &self.0.parts.vault
     }
 
+    pub(crate) fn journal(&self) -> &Arc<dyn Journal> {
+        &self.0.parts.journal
+    }
+
     pub(crate) fn courier(&self) -> &Courier {
         &self.0.parts.courier
     }

@@ -176,13 +176,16 @@ impl App {
 
     async fn replay_all(&self, tenant: &TenantId, filter: &LetterFilter) -> Result<ReplayReport, AppError> {
         self.fleet().operator(tenant)?;
+        // What dies while it runs is not sent a second time.
+        let before = self.fleet().parts().clock.now();
         let (mut report, mut after) = (ReplayReport::default(), LetterId(0));
         let until = Instant::now() + REPLAY_TIME_MAX;
         loop {
             let page = self.journal().letters(tenant, after, PAGE_LEN).await?;
             let Some(last) = page.last() else { return Ok(report.stopped("end")) };
             after = last.id;
-            for letter in page.iter().filter(|letter| filter.takes(letter)) {
+            let wanted = |letter: &&Letter| letter.death.at <= before && filter.takes(letter);
+            for letter in page.iter().filter(wanted) {
                 if report.replayed >= REPLAYS_MAX || Instant::now() >= until {
                     return Ok(report.stopped("limit"));
                 }
@@ -222,5 +225,62 @@ fn is_of_all(error: &AppError) -> bool {
         ),
         AppError::Ledger(_) | AppError::Journal(_) | AppError::HostFailed => true,
         _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use host_bus::Death;
+    use host_calls::RefusalNumbers;
+
+    use super::*;
+
+    fn letter(queue: &str, cause: DeathCause, replayed: bool) -> Letter {
+        let at = Timestamp::from_millis(1);
+        let message = "01980000-0000-7000-8000-000000000001".parse().unwrap();
+        Letter {
+            id: LetterId(1),
+            tenant: "acme".parse().unwrap(),
+            queue: queue.parse().unwrap(),
+            message,
+            sender: "sender".parse().unwrap(),
+            address: format!("queues.{queue}"),
+            frame: Arc::from([]),
+            death: Death { cause, detail: String::new(), attempts: 1, at },
+            kept: at,
+            replayed: replayed.then_some((at, message)),
+        }
+    }
+
+    #[test]
+    fn letters_are_picked_by_cause_and_queue_and_never_twice() {
+        let check = |cause: Option<DeathCause>, queue: Option<&str>, expected: [bool; 3]| {
+            let filter = LetterFilter { cause, queue: queue.map(|queue| queue.parse().unwrap()) };
+            let letters = [
+                letter("echo", DeathCause::Trap, false),
+                letter("agents", DeathCause::Expired, false),
+                letter("echo", DeathCause::Trap, true),
+            ];
+            assert_eq!(letters.map(|letter| filter.takes(&letter)), expected, "{filter:?}");
+        };
+        check(None, None, [true, true, false]);
+        check(Some(DeathCause::Trap), None, [true, false, false]);
+        check(None, Some("agents"), [false, true, false]);
+        check(Some(DeathCause::Trap), Some("agents"), [false, false, false]);
+    }
+
+    #[test]
+    fn what_the_next_letter_would_meet_too_ends_it_and_what_is_this_ones_own_does_not() {
+        let check = |error: AppError, ends| assert_eq!(is_of_all(&error), ends, "{error}");
+        let numbers = || RefusalNumbers::of("x");
+        check(Refusal::Unavailable(numbers()).into(), true);
+        check(Refusal::OverQuota(numbers()).into(), true);
+        check(Refusal::Backpressure(numbers()).into(), true);
+        check(Refusal::NotGranted(numbers()).into(), false);
+        check(Refusal::NotFound.into(), false);
+        check(host_fleet::FleetError::NoAgent("echo".parse().unwrap()).into(), false);
+        let suspended =
+            host_fleet::FleetError::Suspended { tenant: "acme".parse().unwrap(), reason: "late".to_owned() };
+        check(suspended.into(), true);
     }
 }

@@ -8,6 +8,7 @@ mod audit;
 mod control;
 mod error;
 mod external;
+mod letters;
 mod messages;
 mod policy;
 mod quarantine;
@@ -18,9 +19,11 @@ mod vault;
 
 pub use app::{App, AppParts};
 pub use error::{AppError, Category};
+pub use letters::{LetterFilter, Opened, ReplayReport};
 pub use policy::{Choice, Explained};
 pub use readiness::{Check, Readiness};
 
+pub use host_bus::{Letter, LetterId, QueueView};
 pub use host_courier::{LogQuery, LogRecord, LogStream, Post, PostTarget, Seen, Watch};
 pub use host_fleet::{
     AgentStatus, BadCursor, BadTokenId, Bearer, Cursor, Deploy, Minted, Pending, PolicyInForce, ShadowPolicy, Stream,

@@ -14,6 +14,7 @@ mod page;
 mod policy;
 mod post;
 mod problem;
+mod queue;
 mod quota;
 mod since;
 mod tenant;
@@ -31,8 +32,11 @@ pub use log::{LogField, LogLevel, LogRecord, LogSource, NotAWord};
 pub use message::{Content, Header, Message, Producer, PublishMessage, Receipt, SendMessage};
 pub use page::{LIMIT_DEFAULT, LIMIT_MAX, Page};
 pub use policy::{DecideVersion, Explanation, Key, PendingVersion, Policy, SetPolicy, WouldDeny};
-pub use post::{Acknowledge, Acknowledged, BadPost, PostMessage, PostTo, Qos};
+pub use post::{Acknowledge, Acknowledged, BadPost, BadQos, PostMessage, PostTo, Qos};
 pub use problem::Problem;
+pub use queue::{
+    DeadLetter, DeadLetterDetails, LetterContent, PurgeLetters, Purged, QueueLine, ReplayLetters, Replayed,
+};
 pub use quota::{Quota, QuotaLine, QuotaState, SetQuota};
 pub use since::{BadSince, Since};
 pub use tenant::{CreateTenant, StoredComponent, Tenant, TenantDetails, TenantState};

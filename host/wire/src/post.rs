@@ -1,5 +1,8 @@
 //! What external agents send and acknowledge.
 
+use std::fmt;
+use std::str::FromStr;
+
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
@@ -53,6 +56,11 @@ pub enum Qos {
     AtMostOnce,
 }
 
+/// Why a text is no such word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("use at-least-once or at-most-once")]
+pub struct BadQos;
+
 /// Where a message goes, as it was written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PostTo {
@@ -74,6 +82,25 @@ impl Qos {
             Self::AtLeastOnce => "at-least-once",
             Self::AtMostOnce => "at-most-once",
         }
+    }
+
+    /// What operators' messages are unless they say otherwise.
+    pub(crate) const fn at_most_once() -> Self {
+        Self::AtMostOnce
+    }
+}
+
+impl fmt::Display for Qos {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for Qos {
+    type Err = BadQos;
+
+    fn from_str(raw: &str) -> Result<Self, BadQos> {
+        [Self::AtLeastOnce, Self::AtMostOnce].into_iter().find(|qos| qos.as_str() == raw).ok_or(BadQos)
     }
 }
 

@@ -1,14 +1,10 @@
 //! External agents' tokens and messages.
 
 use host_app::{Minted, Post, PostTarget, TokenRecord};
-use host_model::Header;
 use host_wire::{AgentToken, MintedToken, PostMessage, PostTo, Qos};
 
-use super::draft_of;
+use super::{draft_of, sure};
 use crate::problem::ApiError;
-
-/// The option of a draft that says how surely it is to arrive.
-const QOS: &str = "qos";
 
 /// What an external agent means to send. What is sent again under the same key is the same message, which only what is kept can be.
 pub(crate) fn post_of(message: PostMessage, key: Option<String>) -> Result<Post, ApiError> {
@@ -18,8 +14,7 @@ pub(crate) fn post_of(message: PostMessage, key: Option<String>) -> Result<Post,
             "Idempotency-Key needs qos at-least-once: leave out the one or the other".to_owned(),
         ));
     }
-    let mut draft = draft_of(content)?;
-    draft.options.push(Header { name: QOS.to_owned(), value: qos.as_str().to_owned() });
+    let draft = sure(draft_of(content)?, qos);
     let target = match to {
         PostTo::Topic(topic) => PostTarget::Topic(topic),
         PostTo::Agent(agent) => PostTarget::Agent(agent),
