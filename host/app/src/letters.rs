@@ -7,8 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use host_bus::{Letter, LetterId, Letters, QueueView};
-use host_calls::Refusal;
-use host_fleet::Fleet;
+use host_calls::{Refusal, RefusalNumbers};
+use host_courier::Party;
+use host_fleet::FleetError;
 use host_gate::Refused;
 use host_ledger::Act;
 use host_model::{DeathCause, Envelope, Queue, Receipt, TenantId, Timestamp};
@@ -169,9 +170,12 @@ impl App {
         Ok(self.courier().replay(&sender, letter).await?)
     }
 
-    fn sender_of(&self, letter: &Letter) -> Result<Arc<host_courier::Party>, AppError> {
-        let fleet: &Fleet = self.fleet();
-        Ok(fleet.sender(&letter.tenant, &letter.sender)?)
+    fn sender_of(&self, letter: &Letter) -> Result<Arc<Party>, AppError> {
+        match self.fleet().sender(&letter.tenant, &letter.sender) {
+            // The letter is there, and stays: nobody may send it any more.
+            Err(FleetError::NoAgent(_)) => Err(Refusal::NotGranted(RefusalNumbers::of("sender-gone")).into()),
+            sender => Ok(sender?),
+        }
     }
 
     async fn replay_all(&self, tenant: &TenantId, filter: &LetterFilter) -> Result<ReplayReport, AppError> {
@@ -219,9 +223,7 @@ fn is_of_all(error: &AppError) -> bool {
         }
         AppError::Fleet(error) => matches!(
             error,
-            host_fleet::FleetError::NoTenant(_)
-                | host_fleet::FleetError::Suspended { .. }
-                | host_fleet::FleetError::TenantQuarantined { .. }
+            FleetError::NoTenant(_) | FleetError::Suspended { .. } | FleetError::TenantQuarantined { .. }
         ),
         AppError::Ledger(_) | AppError::Journal(_) | AppError::HostFailed => true,
         _ => false,
@@ -231,7 +233,6 @@ fn is_of_all(error: &AppError) -> bool {
 #[cfg(test)]
 mod tests {
     use host_bus::Death;
-    use host_calls::RefusalNumbers;
 
     use super::*;
 
@@ -278,9 +279,8 @@ mod tests {
         check(Refusal::Backpressure(numbers()).into(), true);
         check(Refusal::NotGranted(numbers()).into(), false);
         check(Refusal::NotFound.into(), false);
-        check(host_fleet::FleetError::NoAgent("echo".parse().unwrap()).into(), false);
-        let suspended =
-            host_fleet::FleetError::Suspended { tenant: "acme".parse().unwrap(), reason: "late".to_owned() };
+        check(FleetError::NoAgent("echo".parse().unwrap()).into(), false);
+        let suspended = FleetError::Suspended { tenant: "acme".parse().unwrap(), reason: "late".to_owned() };
         check(suspended.into(), true);
     }
 }

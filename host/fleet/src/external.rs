@@ -272,9 +272,10 @@ impl External {
 impl Tenant {
     /// An external agent of this id; one that is deployed is none.
     pub(crate) fn external(&self, agent: &AgentId) -> Result<Arc<External>, FleetError> {
-        self.find_external(agent).ok_or_else(|| match self.agents.read().contains_key(agent) {
-            true => FleetError::NotExternal(agent.clone()),
-            false => FleetError::NoAgent(agent.clone()),
+        let deployed = || self.agents.read().contains_key(agent);
+        self.find_external(agent).ok_or_else(|| {
+            let refused = if deployed() { FleetError::NotExternal } else { FleetError::NoAgent };
+            refused(agent.clone())
         })
     }
 

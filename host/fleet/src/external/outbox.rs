@@ -163,7 +163,7 @@ impl Cursor {
 
 impl fmt::Display for Cursor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let bytes = (u128::from(self.run) << 64 | u128::from(self.number)).to_be_bytes();
+        let bytes = ((u128::from(self.run) << 64) | u128::from(self.number)).to_be_bytes();
         f.write_str(&URL_SAFE_NO_PAD.encode(bytes))
     }
 }
