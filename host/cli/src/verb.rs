@@ -143,7 +143,7 @@ mod tests {
         check("bailiwick agent logs echo --limit 1001", Some("1001 is not in 1..=1000"));
         check("bailiwick audit list --decision maybe", Some("[possible values: allowed, denied, done, failed]"));
         check("bailiwick dlq show 17 --payload", Some("--reason <REASON>"));
-        check("bailiwick dlq replay", Some("<ID|--all"));
+        check("bailiwick dlq replay", Some("required arguments"));
         check("bailiwick dlq replay 17 --all", Some("cannot be used with"));
         check("bailiwick dlq replay --cause boredom", Some("not a cause of a dead letter"));
         check("bailiwick dlq purge", Some("required arguments"));
