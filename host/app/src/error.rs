@@ -143,6 +143,15 @@ fn fleet_code(error: &FleetError) -> &'static str {
         FleetError::Policy(_) => "bad-policy",
         FleetError::NothingPending(_) => "nothing-pending",
         FleetError::OtherPending { .. } => "other-pending",
+        FleetError::External(_) => "external-agent",
+        FleetError::NotExternal(_) => "not-external",
+        FleetError::NoToken(_) => "not-found",
+        FleetError::TokenLifetime { .. } => "bad-lifetime",
+        FleetError::TooManyTokens { .. } => "too-many-tokens",
+        FleetError::TooManyExternal { .. } => "too-many-external-agents",
+        FleetError::TooManyStreams { .. } => "too-many-streams",
+        FleetError::BeyondPolicy(_) => "not-granted",
+        FleetError::NoRandomness(_) => "internal",
         FleetError::Component(_) => "bad-component",
         FleetError::Objections(_) => "not-granted",
         FleetError::Engine(_) => "cannot-run",
@@ -160,13 +169,20 @@ fn fleet_code(error: &FleetError) -> &'static str {
 
 fn fleet_category(error: &FleetError) -> Category {
     match error {
-        FleetError::NoTenant(_) | FleetError::NoAgent(_) => Category::NotFound,
-        FleetError::Manifest(_) | FleetError::Policy(_) | FleetError::Component(_) | FleetError::Quota(_) => {
-            Category::Invalid
-        }
+        FleetError::NoTenant(_) | FleetError::NoAgent(_) | FleetError::NoToken(_) => Category::NotFound,
+        FleetError::Manifest(_)
+        | FleetError::Policy(_)
+        | FleetError::Component(_)
+        | FleetError::Quota(_)
+        | FleetError::TokenLifetime { .. } => Category::Invalid,
+        FleetError::TooManyStreams { .. } => Category::Busy,
         FleetError::NoComponent(_)
         | FleetError::Taken(_)
         | FleetError::NothingPending(_)
+        | FleetError::External(_)
+        | FleetError::NotExternal(_)
+        | FleetError::TooManyTokens { .. }
+        | FleetError::TooManyExternal { .. }
         | FleetError::OtherPending { .. }
         | FleetError::Suspended { .. }
         | FleetError::TenantQuarantined { .. }
@@ -174,11 +190,13 @@ fn fleet_category(error: &FleetError) -> Category {
         | FleetError::NotRunning(_) => Category::Conflict,
         FleetError::Engine(error) if error.is_host_fault() => Category::Internal,
         FleetError::Objections(_)
+        | FleetError::BeyondPolicy(_)
         | FleetError::Engine(_)
         | FleetError::DidNotStart(_)
         | FleetError::NoCommands(_)
         | FleetError::CommandRefused(_) => Category::Refused,
         FleetError::HostPanicked
+        | FleetError::NoRandomness(_)
         | FleetError::Kept { .. }
         | FleetError::KeptPolicy { .. }
         | FleetError::Repository(_)

@@ -135,7 +135,7 @@ fn ungranted(component: &Component, granted: impl Fn(Capability) -> bool) -> imp
 }
 
 /// What the other key does not turn.
-fn beyond(manifest: &Manifest, policy: &Policy) -> Vec<Objection> {
+pub(crate) fn beyond(manifest: &Manifest, policy: &Policy) -> Vec<Objection> {
     let allowed = policy.allows(&manifest.agent.id);
     let excess = manifest.grants.beyond(&allowed).into_iter();
     let over = policy.caps.exceeded_by(&manifest.limits, manifest.run.replicas).into_iter();

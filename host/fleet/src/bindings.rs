@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use host_bus::{Binding, QueueLimits};
+use host_courier::Party;
 use host_quota::TenantLimits;
 
 use crate::agent::Agent;
@@ -18,6 +19,15 @@ impl Fleet {
 
     pub(crate) fn bind_all(&self, tenant: &Tenant) {
         tenant.all().iter().for_each(|agent| self.bind(tenant, agent));
+        tenant.externals.read().values().for_each(|external| self.bind_party(external.party()));
+    }
+
+    /// Has the bus keep what a party outside the host may receive now.
+    pub(crate) fn bind_party(&self, party: &Party) {
+        let (tenant, agent) = (party.caller.tenant().clone(), party.caller.agent().clone());
+        let grants = party.grants();
+        let (topics, shared) = (grants.subscribe.clone(), grants.queues.clone());
+        self.parts().bus.bind(Binding { tenant, agent, topics, shared });
     }
 
     pub(crate) fn unbind(&self, agent: &Agent) {

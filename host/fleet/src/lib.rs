@@ -8,6 +8,7 @@ mod bindings;
 mod control;
 mod crash_loop;
 mod error;
+mod external;
 mod fleet;
 mod health;
 mod hold;
@@ -29,6 +30,10 @@ pub use bindings::queue_limits;
 pub use control::{AgentQuarantine, ControlRepository, Notice, Standing, TenantControl};
 pub use crash_loop::CrashAlarm;
 pub use error::FleetError;
+pub use external::{
+    BadCursor, BadTokenId, Bearer, Cursor, ExternalRecord, ExternalRepository, Minted, Stream, Streamed, TokenId,
+    TokenRecord, UNACKNOWLEDGED_MAX,
+};
 pub use fleet::{Deploy, Fleet, FleetParts};
 pub use policy::{PolicyInForce, ShadowPolicy};
 pub use policy_book::PolicyBook;

@@ -9,6 +9,7 @@ use host_model::{AgentId, Caller, Grants, TenantId, Timestamp};
 use host_quota::TenantBudgets;
 
 use crate::agent::{Agent, Spec};
+use crate::external::External;
 use crate::fleet::{Fleet, Tenant};
 use crate::{FleetError, PolicyRecord};
 
@@ -73,6 +74,12 @@ impl Policies {
             party.set_shadow(self.shadow_of(&agent.id));
         }
     }
+
+    fn reach_external(&self, external: &External) {
+        let (party, manifest) = external.reach();
+        party.set_grants(self.grants_of(party.caller.agent(), manifest));
+        party.set_shadow(self.shadow_of(party.caller.agent()));
+    }
 }
 
 impl Fleet {
@@ -135,7 +142,7 @@ impl Fleet {
         }
         let mut policies = tenant.policies.write();
         policies.shadow.clone_from(&shadow);
-        tenant.each_agent(|agent| policies.reach(agent));
+        tenant.reach(&policies);
         Ok(shadow)
     }
 
@@ -166,7 +173,36 @@ impl Tenant {
     fn enforce(&self, policy: Arc<PolicyInForce>) {
         let mut policies = self.policies.write();
         *policies = Policies { enforced: policy, shadow: None };
+        self.reach(&policies);
+    }
+
+    fn reach(&self, policies: &Policies) {
         self.each_agent(|agent| policies.reach(agent));
+        self.externals.read().values().for_each(|external| policies.reach_external(external));
+    }
+
+    /// Makes an external agent and lets it be found, before the policies can change again.
+    pub(crate) fn take_in(&self, make: impl FnOnce(&Policies) -> External) -> Arc<External> {
+        let policies = self.policies.read();
+        let external = Arc::new(make(&policies));
+        self.externals.write().insert(external.id().clone(), external.clone());
+        external
+    }
+
+    /// The party that a registration of an external agent is.
+    pub(crate) fn external_party(
+        &self,
+        policies: &Policies,
+        caller: Arc<Caller>,
+        manifest: &Manifest,
+        counters: Arc<Counters>,
+        switch: Arc<Switch>,
+    ) -> Arc<Party> {
+        let grants = policies.grants_of(caller.agent(), manifest);
+        let shadow = policies.shadow_of(caller.agent());
+        let party = Party::new(caller, grants, self.budgets.requests.clone(), false, counters);
+        party.set_shadow(shadow);
+        Arc::new(party.within(self.budgets.rates.clone()).switched_by(switch))
     }
 
     /// What an agent may reach now, whether it runs or not.

@@ -15,6 +15,9 @@ impl Fleet {
         if *agent == AgentId::operator() {
             return self.operator_at_work(tenant);
         }
+        if let Some(external) = self.tenant(tenant)?.find_external(agent) {
+            return external.at_work().cloned();
+        }
         let (tenant, agent) = self.find(tenant, agent)?;
         agent.hold.takes_work()?;
         let spec = agent.spec();

@@ -197,6 +197,7 @@ async fn wire(
     let parts = FleetParts {
         repository: sqlite.clone(),
         controls: sqlite.clone(),
+        external: sqlite.clone(),
         components: Arc::new(ComponentFiles::open(data)?),
         data: Arc::new(stores),
         cards: sqlite,

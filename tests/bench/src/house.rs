@@ -260,6 +260,7 @@ async fn parts(data: &Path, engine: Engine, hop_max: u16) -> anyhow::Result<(Fle
         repository: sqlite.clone(),
         policies: Arc::new(host_fleet::PolicyBook::new()),
         controls: sqlite.clone(),
+        external: sqlite.clone(),
         components: Arc::new(ComponentFiles::open(&data)?),
         data: Arc::new(stores),
         cards: sqlite,

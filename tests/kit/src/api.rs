@@ -70,6 +70,11 @@ impl Api {
         Self { token: token.map(str::to_owned), ..self.clone() }
     }
 
+    /// The token that it sends.
+    pub fn token(&self) -> Option<&str> {
+        self.token.as_deref()
+    }
+
     /// Asks for anything. None when the host is not there or goes away.
     pub async fn try_call(&self, method: &str, path: &str, body: Option<&Value>) -> Option<Answer> {
         let request = self.request(method, path);
@@ -179,6 +184,20 @@ impl Api {
     pub async fn watch(&self, tenant: &str) -> Watch {
         let path = format!("/api/topics/stream?tenant={tenant}&pattern=%3E");
         Watch::open(self.request("GET", &path).send().await.expect("the host is there")).await
+    }
+
+    /// Sends as an external agent, under an idempotency key or none.
+    pub async fn post_message(&self, key: Option<&str>, body: Value) -> Answer {
+        let request = self.request("POST", "/api/messages").json(&body);
+        let request = key.into_iter().fold(request, |request, key| request.header("idempotency-key", key));
+        read(request.send().await.expect("the host is there")).await.expect("the host answers")
+    }
+
+    /// Receives as an external agent, behind the last event that was received.
+    pub async fn mailbox(&self, last: Option<&str>) -> Watch {
+        let request = self.request("GET", "/api/messages/stream");
+        let request = last.into_iter().fold(request, |request, last| request.header("last-event-id", last));
+        Watch::open(request.send().await.expect("the host is there")).await
     }
 
     fn request(&self, method: &str, path: &str) -> RequestBuilder {
