@@ -2,8 +2,9 @@
 
 mod faults;
 mod letters;
+mod measure;
 
-use host_bus::{Keep, Waiting};
+use host_bus::{Keep, Place, Waiting};
 use tests_kit::gate::NOW;
 
 use super::samples::{
@@ -206,7 +207,7 @@ async fn space_is_given_back_when_much_is_done() {
     let len = async || {
         // Folded in, so that the file shows it.
         sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").fetch_all(&journal.readers).await.unwrap();
-        std::fs::metadata(dir.path().join("journal.db")).unwrap().len() >> 20
+        fs::metadata(dir.path().join("journal.db")).unwrap().len() >> 20
     };
     for round in 0..8 {
         let changes: Vec<_> =

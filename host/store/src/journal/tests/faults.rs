@@ -258,6 +258,20 @@ async fn a_reader_that_stays_lets_the_log_grow_to_its_bound_and_no_further() {
 }
 
 #[tokio::test]
+async fn every_commit_is_synced_and_pages_can_be_given_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let journal = open(&dir).await;
+    let mut turn = journal.writer.begin().await.unwrap();
+    for (name, expected) in [("synchronous", 2), ("secure_delete", 2), ("auto_vacuum", 2), ("temp_store", 2)] {
+        let sql = sqlx::AssertSqlSafe(format!("PRAGMA {name}"));
+        let value: i64 = sqlx::query_scalar(sql).fetch_one(turn.connection()).await.unwrap();
+        assert_eq!(value, expected, "{name}");
+    }
+    let mode: String = sqlx::query_scalar("PRAGMA journal_mode").fetch_one(turn.connection()).await.unwrap();
+    assert_eq!(mode, "wal");
+}
+
+#[tokio::test]
 async fn the_open_journal_keeps_the_directory_held() {
     let dir = tempfile::tempdir().unwrap();
     let journal = open(&dir).await;
