@@ -29,7 +29,7 @@ pub use cli::Ran;
 pub use host::{Host, Setup};
 pub use oracle::{Leak, Oracle, Report, SinkSeen};
 pub use package::Package;
-pub use paths::{canary, repo};
+pub use paths::{built, canary, repo};
 pub use process::Ended;
 pub use wait::{aside, eventually};
 pub use watch::{Seen, Watch};
