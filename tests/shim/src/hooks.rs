@@ -212,7 +212,7 @@ unsafe fn joined(parts: *const iovec, count: c_int) -> Vec<u8> {
 
 /// What the kernel answered, as the C library passes it on: `libc::syscall` has put away the error.
 fn answer(raw: c_long) -> ssize_t {
-    raw as ssize_t
+    ssize_t::try_from(raw).unwrap_or(-1)
 }
 
 fn small(raw: c_long) -> c_int {

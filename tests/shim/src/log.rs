@@ -18,7 +18,7 @@ const SYNCED: u64 = 3;
 /// A file's log, and a descriptor of the file to read it by. Neither is ever closed: to close any descriptor of a file would give up
 /// the locks that the process holds on it (fcntl(2)).
 pub(crate) struct Log {
-    log: File,
+    records: File,
     reader: RawFd,
     /// The number of its last record.
     last: u64,
@@ -28,8 +28,8 @@ impl Log {
     /// A new log. None if the file or its log cannot be opened.
     pub(crate) fn open(folder: &Path, identity: Identity, fd: RawFd) -> Option<Self> {
         let path = folder.join(format!("{:x}-{:x}", identity.inode, identity.born_nanos));
-        let log = OpenOptions::new().append(true).create(true).open(path).ok()?;
-        Some(Self { log, reader: raw::open_to_read(&raw::proc_path(fd))?, last: 0 })
+        let records = OpenOptions::new().append(true).create(true).open(path).ok()?;
+        Some(Self { records, reader: raw::open_to_read(&raw::proc_path(fd))?, last: 0 })
     }
 
     /// Before bytes are written at an offset.
@@ -50,7 +50,7 @@ impl Log {
     /// After everything up to a number is on the disk.
     pub(crate) fn synced(&mut self, until: u64) -> bool {
         if self.last <= until {
-            return raw::empty(self.log.as_raw_fd());
+            return raw::empty(self.records.as_raw_fd());
         }
         self.append([SYNCED, 0, until, 0], &[], &[])
     }
@@ -60,6 +60,6 @@ impl Log {
         let head = head.iter().chain(&lens).flat_map(|number| number.to_le_bytes());
         // One call: a process that is killed in it leaves at most its last record cut off.
         let record: Vec<u8> = head.chain(old.iter().copied()).chain(new.iter().copied()).collect();
-        raw::append(self.log.as_raw_fd(), &record)
+        raw::append(self.records.as_raw_fd(), &record)
     }
 }

@@ -56,7 +56,12 @@ impl Shim {
 
     /// Does something to a watched file, recorded before. The record and the deed are one step to other threads: the order of the log
     /// is the order in the file.
-    pub(crate) fn change<'a, T>(&self, fd: RawFd, change: impl FnOnce(&Target) -> Change<'a>, act: impl FnOnce() -> T) -> T {
+    pub(crate) fn change<'a, T>(
+        &self,
+        fd: RawFd,
+        change: impl FnOnce(&Target) -> Change<'a>,
+        act: impl FnOnce() -> T,
+    ) -> T {
         let mut logs = self.logs();
         // Its length may have changed while the lock was waited for.
         if let Some(target) = self.target(fd) {

@@ -6,6 +6,7 @@ mod record;
 mod tests;
 
 use std::collections::HashSet;
+use std::fmt;
 use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt as _;
@@ -43,6 +44,24 @@ pub(crate) struct Struck {
     pub(crate) changed: u64,
     /// Names that are gone.
     pub(crate) names: u64,
+}
+
+impl Struck {
+    pub(crate) fn plus(self, other: Self) -> Self {
+        Self {
+            files: self.files + other.files,
+            writes: self.writes + other.writes,
+            changed: self.changed + other.changed,
+            names: self.names + other.names,
+        }
+    }
+}
+
+impl fmt::Display for Struck {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { files, writes, changed, names } = self;
+        write!(f, "{writes} unsynced writes in {files} files, {changed} of them changed, {names} names gone")
+    }
 }
 
 impl Watched {

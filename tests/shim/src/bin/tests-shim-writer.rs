@@ -50,7 +50,8 @@ fn filled(len: usize, byte: usize) -> Vec<u8> {
 
 fn threads(file: &File, count: usize, len: usize) -> io::Result<()> {
     let write = |number: usize| {
-        let writes = (1..=TIMES).map(|round| file.write_all_at(&filled(len, usize::from(round)), (number * len) as u64));
+        let writes =
+            (1..=TIMES).map(|round| file.write_all_at(&filled(len, usize::from(round)), (number * len) as u64));
         writes.collect::<io::Result<()>>()
     };
     thread::scope(|scope| {
