@@ -5,8 +5,9 @@
 use std::ffi::{c_char, c_int, c_long, c_void};
 use std::os::fd::RawFd;
 
-use libc::{iovec, mode_t, off_t, size_t, ssize_t};
+use libc::{clockid_t, iovec, mode_t, off_t, size_t, ssize_t, timespec};
 
+use crate::clock;
 use crate::shim::{Change, shim};
 use crate::target::Target;
 
@@ -175,6 +176,18 @@ unsafe extern "C" fn sendfile64(to: c_int, from: c_int, offset: *mut off_t, len:
     }
     // SAFETY: as the caller of sendfile(2) promises.
     answer(unsafe { libc::syscall(libc::SYS_sendfile, to, from, offset, len) })
+}
+
+/// `clock_gettime(2)`: the time of day is moved, the others are as they are.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn clock_gettime(id: clockid_t, to: *mut timespec) -> c_int {
+    // SAFETY: as the caller of clock_gettime(2) promises.
+    let answer = small(unsafe { libc::syscall(libc::SYS_clock_gettime, id, to) });
+    if answer == 0 && id == libc::CLOCK_REALTIME {
+        // SAFETY: the kernel has just written there.
+        clock::shift(unsafe { &mut *to });
+    }
+    answer
 }
 
 fn watched(fd: RawFd) -> Option<Target> {

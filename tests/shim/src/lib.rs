@@ -9,6 +9,7 @@
 //! library is to export their names and to take their pointers. It runs in tests alone, and no part of the host links it.
 #![expect(unsafe_code, reason = "stands in for functions of the C library, whose callers pass it pointers")]
 
+mod clock;
 mod entries;
 mod hooks;
 mod log;

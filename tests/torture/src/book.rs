@@ -193,7 +193,7 @@ impl Lane {
         let highest = self.highest;
         let message = self.message(number);
         if message.spoilt {
-            return Err(format!("{name} {number} ({id}) was delivered though a bit of it was flipped"));
+            return Err(format!("{name} {number} ({id}) came after it was given up as changed or lost"));
         }
         if let Some(before) = &message.delivered {
             return if before == id { Ok(false) } else { Err(format!("{name} {number} came as {before} and as {id}")) };

@@ -79,8 +79,7 @@ impl Watched {
 
     /// What a process needs in its environment to be watched.
     pub(crate) fn environment(&self) -> [(&'static str, PathBuf); 3] {
-        let shim = tests_kit::built("libtests_shim.so");
-        [("LD_PRELOAD", shim), ("SHIM_DIR", self.data.clone()), ("SHIM_LOG", self.log.clone())]
+        [("LD_PRELOAD", shim().into()), ("SHIM_DIR", self.data.clone()), ("SHIM_LOG", self.log.clone())]
     }
 
     /// Cuts the power. The process must have ended.
@@ -123,6 +122,11 @@ impl Watched {
         let taken_over = below(&self.data)?.into_iter().filter(|entry| taken.contains(&entry.path));
         Ok(said.lines().filter_map(entry).chain(self.entries.iter().cloned()).chain(taken_over).collect())
     }
+}
+
+/// The library that is loaded before the C library of who is watched.
+pub(crate) fn shim() -> String {
+    tests_kit::built("libtests_shim.so").to_string_lossy().into_owned()
 }
 
 fn entry(line: &str) -> Option<Entry> {

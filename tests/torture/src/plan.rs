@@ -40,12 +40,14 @@ pub(crate) enum Fault {
     InodesFull,
     /// Hardly a descriptor left for some seconds.
     FewDescriptors,
+    /// The time of day jumps by an hour, to and fro.
+    ClockJumps,
     /// One bit of a message that waits is another.
     FlippedBit,
 }
 
 /// Each comes once a round; the first ones are the short form.
-const ROUND: [Fault; 10] = [
+const ROUND: [Fault; 11] = [
     Fault::Kill,
     Fault::PowerCut,
     Fault::FlippedBit,
@@ -56,6 +58,7 @@ const ROUND: [Fault; 10] = [
     Fault::InodesFull,
     Fault::Pause,
     Fault::FewDescriptors,
+    Fault::ClockJumps,
 ];
 
 impl Fault {
@@ -70,6 +73,7 @@ impl Fault {
             Self::DiskFull => "disk full",
             Self::InodesFull => "inodes full",
             Self::FewDescriptors => "few descriptors",
+            Self::ClockJumps => "clock jumps",
             Self::FlippedBit => "flipped bit",
         }
     }
@@ -94,7 +98,7 @@ mod tests {
 
     #[test]
     fn every_fault_comes_once_in_each_round() {
-        let faults = faults(30, &mut Chance::new(3));
+        let faults = faults(33, &mut Chance::new(3));
         for round in faults.chunks(ROUND.len()) {
             let mut round = round.to_vec();
             round.sort();

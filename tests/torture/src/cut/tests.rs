@@ -113,3 +113,18 @@ fn a_seed_names_one_power_cut() {
 fn exists(home: &Path, file: &str) -> bool {
     home.join("data").join(file).exists()
 }
+
+#[test]
+fn the_time_of_day_is_moved_by_what_the_file_says() {
+    let home = tempfile::tempdir().unwrap();
+    let clock = home.path().join("clock");
+    let seconds = |millis: i64| -> i64 {
+        fs::write(&clock, millis.to_ne_bytes()).unwrap();
+        let mut date = Command::new("date");
+        date.env_clear().env("LD_PRELOAD", super::shim()).env("SHIM_CLOCK", &clock).arg("+%s");
+        String::from_utf8(date.output().unwrap().stdout).unwrap().trim().parse().unwrap()
+    };
+    let now = seconds(0);
+    assert!((7190..=7210).contains(&(seconds(3_600_000) - seconds(-3_600_000))), "two hours between them");
+    assert!(seconds(0) >= now);
+}
