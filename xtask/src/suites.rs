@@ -49,6 +49,7 @@ pub(crate) fn run(repo: &Repo, args: &Args) -> Result<ExitCode> {
             ExitCode::FAILURE
         }
     };
+    session.tally.warnings().for_each(|warning| println!("{warning}"));
     println!("{}", session.tally);
     Ok(exit)
 }
@@ -92,7 +93,7 @@ impl Session {
             println!("$ {}", command::shown(command));
             let (outcome, tallies) = command::run_reading(command, Tally::read)?;
             let tally: Tally = tallies.into_iter().sum();
-            self.tally = [self.tally, tally].into_iter().sum();
+            self.tally = [std::mem::take(&mut self.tally), tally].into_iter().sum();
             verdict = verdict.and(outcome);
         }
         verdict

@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use futures_util::FutureExt as _;
 use host_courier::{Courier, Party};
-use host_engine::{Birth, CutOff, Handled, Program, Resident};
+use host_engine::{Birth, CutOff, Handled, Incoming, Program, Resident};
 use host_gate::Accepted;
 use host_model::{Clock, Outcome, TrapCause};
 use parking_lot::Mutex;
@@ -47,10 +47,14 @@ impl<'a> InHand<'a> {
     /// `None` if the message waited past its expiry: who asked has stopped waiting.
     fn begin(desk: &'a Desk, accepted: Accepted, began: Instant) -> Option<Self> {
         if accepted.envelope().expires.is_some_and(|expires| expires < desk.clock.now()) {
-            desk.party.counters.dropped.fetch_add(1, Ordering::Relaxed);
+            desk.courier.expire(&desk.party, &accepted);
             return None;
         }
         Some(Self { desk, accepted, began, finished: false })
+    }
+
+    fn incoming(&self) -> Incoming<'_> {
+        Incoming { envelope: self.accepted.envelope(), attempt: self.accepted.novelty().attempt() }
     }
 
     fn finish(mut self, handled: Handled) {
@@ -132,7 +136,7 @@ impl Runner for PerMessage {
         Box::pin(async move {
             let desk = &self.desk;
             let Some(hand) = InHand::begin(desk, accepted, Instant::now()) else { return };
-            let handled = without_panic(pin!(desk.program.handle_fresh(&desk.birth, hand.accepted.envelope()))).await;
+            let handled = without_panic(pin!(desk.program.handle_fresh(&desk.birth, hand.incoming()))).await;
             let failed = blames_guest(&handled.outcome);
             hand.finish(handled);
             if failed {
@@ -233,7 +237,7 @@ impl Runner for Residents {
             let _turn = self.turns.acquire().await.expect("never closed");
             let Some(hand) = InHand::begin(&self.desk, accepted, began) else { return };
             let Some(mut resident) = self.take() else { return hand.finish(host_failure("no instance is up")) };
-            let handled = without_panic(pin!(resident.handle(hand.accepted.envelope()))).await;
+            let handled = without_panic(pin!(resident.handle(hand.incoming()))).await;
             let cut_off = matches!(handled.outcome, Outcome::Trapped { .. });
             hand.finish(handled);
             self.put_back(resident, cut_off).await;

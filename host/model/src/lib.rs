@@ -22,7 +22,7 @@ mod web;
 
 pub use caller::{Caller, Incarnation};
 pub use card::{Card, CardQuery, Skill};
-pub use draft::{Draft, Header, Target};
+pub use draft::{Draft, Header, Qos, Target};
 pub use envelope::{Cause, Destination, Durability, Envelope, MessageId, Producer, Receipt, ReplyToken};
 pub use extras::{BadTraceParent, Extension, Extras, TraceParent};
 pub use grants::{BadSecretName, Grants, SecretName, SendGrant};
@@ -32,7 +32,7 @@ pub use limits::{BadLimit, Limits, RunMode};
 pub use outcome::{Outcome, TrapCause};
 pub use path::{BadPath, FilePath};
 pub use policy::{Excess, LimitCaps, Policy, Rule, SecretBinding};
-pub use queue::{BadDeathCause, DeathCause, Queue};
+pub use queue::{BadDeathCause, DeathCause, NotShared, Queue};
 pub use signer::{BadKeyId, KeyId, Principal};
 pub use time::{BadTimestamp, Clock, Ids, Timestamp};
 pub use topic::{BadTopic, Topic, TopicPattern};

@@ -29,6 +29,14 @@ impl Queue {
         }
     }
 
+    /// Reads the name of a queue that agents share: the only ones that can be granted.
+    pub fn shared(raw: &str) -> Result<Self, NotShared> {
+        match raw.parse() {
+            Ok(queue @ (Self::Agents | Self::Orchestrator)) => Ok(queue),
+            _ => Err(NotShared),
+        }
+    }
+
     /// `{tenant}-{queue}`, for people: joined so, two different queues may read the same.
     pub fn display_name(&self, tenant: &TenantId) -> String {
         format!("{tenant}-{self}")
@@ -72,6 +80,11 @@ impl From<Queue> for String {
         queue.as_str().to_owned()
     }
 }
+
+/// Why a text names no queue that can be granted.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("not a queue that agents share: use 'agents' or 'orchestrator'")]
+pub struct NotShared;
 
 /// Why a message will not be tried again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -145,6 +158,15 @@ mod tests {
         }
         for raw in ["dlq", "operator", "", "A", "a.b"] {
             assert!(raw.parse::<Queue>().is_err(), "{raw}");
+        }
+    }
+
+    #[test]
+    fn only_a_shared_queue_can_be_granted() {
+        assert_eq!(Queue::shared("agents"), Ok(Queue::Agents));
+        assert_eq!(Queue::shared("orchestrator"), Ok(Queue::Orchestrator));
+        for raw in ["echo", "dlq", "operator", "Agents", "*", ""] {
+            assert_eq!(Queue::shared(raw), Err(NotShared), "{raw}");
         }
     }
 

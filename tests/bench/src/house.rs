@@ -11,7 +11,7 @@ use host_component::{Capability, Digest};
 use host_courier::{Courier, CourierParts, LogBook, Party};
 use host_engine::{CompilerSettings, Engine, EngineSettings, Program};
 use host_fleet::{Deploy, Fleet, FleetParts, RandomIds, Shards, SystemClock};
-use host_gate::{Gate, MessageLimits};
+use host_gate::{Gate, MessageLimits, NoKeys};
 use host_ledger::{Act, Ledger, SealKey};
 use host_model::{AgentId, Clock, Draft, TenantId};
 use host_quota::TenantLimits;
@@ -243,6 +243,7 @@ async fn parts(data: &Path, engine: Engine, hop_max: u16) -> anyhow::Result<(Fle
     let bus: Arc<dyn Bus> = Arc::new(EmbeddedBus::new());
     let registry = Arc::new(Registry::new());
     let courier = Courier::new(CourierParts {
+        keys: Arc::new(NoKeys),
         gate: Gate::new(MessageLimits { hop_max, root_messages_max: u32::MAX, ..MessageLimits::default() }),
         bus: bus.clone(),
         registry: registry.clone(),
@@ -259,6 +260,7 @@ async fn parts(data: &Path, engine: Engine, hop_max: u16) -> anyhow::Result<(Fle
         repository: sqlite.clone(),
         policies: Arc::new(host_fleet::PolicyBook::new()),
         controls: sqlite.clone(),
+        external: sqlite.clone(),
         components: Arc::new(ComponentFiles::open(&data)?),
         data: Arc::new(stores),
         cards: sqlite,

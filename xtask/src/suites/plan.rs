@@ -47,10 +47,11 @@ pub(super) fn names() -> Vec<&'static str> {
     SUITES.iter().map(|suite| suite.name).collect()
 }
 
-/// All tests but doc tests: by nextest where it is installed, else by cargo.
+/// All tests but doc tests: by nextest where it is installed, else by cargo. A test that fails is run once more, for on a machine that
+/// others use it may have waited for a processor; that it failed is said at the end.
 pub(crate) fn test_command(repo: &Repo) -> Command {
     if command::works(&mut repo.cargo(["nextest", "--version"])) {
-        repo.cargo(["nextest", "run", "--workspace", "--no-fail-fast"])
+        repo.cargo(["nextest", "run", "--workspace", "--no-fail-fast", "--retries", "1"])
     } else {
         repo.cargo(["test", "--workspace", "--all-targets", "--no-fail-fast"])
     }

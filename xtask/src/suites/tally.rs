@@ -4,15 +4,20 @@ use std::fmt;
 use std::iter::Sum;
 
 /// Tests that ran.
-#[derive(Default, Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Default, Debug, PartialEq, Eq)]
 pub(super) struct Tally {
     passed: u64,
     failed: u64,
+    /// Tests that failed and passed when they were run again: each is a defect, of the test or of the product.
+    flaky: Vec<String>,
 }
 
 impl Tally {
     /// Adds the numbers of a closing line; any other line counts nothing.
     pub(super) fn read(&mut self, line: &str) {
+        if let Some(flaky) = flaky_test(line) {
+            self.flaky.push(flaky.to_owned());
+        }
         let Some(numbers) = closing_numbers(line) else { return };
         for part in numbers.split([',', ';']) {
             let Some((count, outcome)) = part.trim().split_once(' ') else { continue };
@@ -28,8 +33,19 @@ impl Tally {
 
 impl Sum for Tally {
     fn sum<I: Iterator<Item = Self>>(parts: I) -> Self {
-        parts
-            .fold(Self::default(), |all, one| Self { passed: all.passed + one.passed, failed: all.failed + one.failed })
+        parts.fold(Self::default(), |mut all, one| {
+            all.passed += one.passed;
+            all.failed += one.failed;
+            all.flaky.extend(one.flaky);
+            all
+        })
+    }
+}
+
+impl Tally {
+    /// One line for each test that passed only when it was run again.
+    pub(super) fn warnings(&self) -> impl Iterator<Item = String> {
+        self.flaky.iter().map(|test| format!("warning: {test} failed and passed when it was run again: mend it"))
     }
 }
 
@@ -37,6 +53,13 @@ impl fmt::Display for Tally {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} passed, {} failed", self.passed, self.failed)
     }
+}
+
+/// The test that nextest names once at its end, as `FLAKY 2/2 [   0.005s] (3/9) host-gate tests::a_body`.
+fn flaky_test(line: &str) -> Option<&str> {
+    let (_, test) = line.trim_start().strip_prefix("FLAKY ")?.split_once("] ")?;
+    let test = test.trim_start();
+    Some(test.strip_prefix('(').and_then(|rest| rest.split_once(") ")).map_or(test, |(_, test)| test))
 }
 
 /// The list `3 passed, 1 failed, …` of a closing line, without nextest's remarks in parentheses.
@@ -67,7 +90,7 @@ mod tests {
     fn check(line: &str, passed: u64, failed: u64) {
         let mut tally = Tally::default();
         tally.read(line);
-        assert_eq!(tally, Tally { passed, failed }, "{line}");
+        assert_eq!(tally, Tally { passed, failed, flaky: Vec::new() }, "{line}");
     }
 
     #[test]
@@ -85,6 +108,19 @@ mod tests {
             3,
         );
         check("     Summary [   0.005s] 1 test run: 1 passed (1 leaky), 0 skipped", 1, 0);
+    }
+
+    #[test]
+    fn who_passed_only_the_second_time_is_named() {
+        for line in [
+            "   FLAKY 2/2 [   0.005s] host-gate tests::a_body",
+            "   FLAKY 2/2 [   0.005s] (3/9) host-gate tests::a_body",
+        ] {
+            let mut tally = Tally::default();
+            tally.read(line);
+            assert_eq!(tally.flaky, ["host-gate tests::a_body"]);
+            assert_eq!(tally.to_string(), "0 passed, 0 failed");
+        }
     }
 
     #[test]

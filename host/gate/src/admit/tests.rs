@@ -209,7 +209,7 @@ fn a_stamp_carries_the_time_the_producer_and_the_way() {
     let asked = sender.request(draft(), expires);
     let Envelope { timestamp, producer, to, reply_to, expires: stamped, .. } = asked.envelope().clone();
     assert_eq!((timestamp, producer), (NOW, Producer::new(NOW, sender.caller.incarnation())));
-    assert_eq!((to, reply_to), (Destination::Agent("kb".parse().unwrap()), Some(ReplyToken::new(77))));
+    assert_eq!((to, reply_to), (Destination::Queue("kb".parse().unwrap()), Some(ReplyToken::new(77))));
     assert_eq!(stamped, expires);
 }
 

@@ -118,7 +118,7 @@ fn signature(text: &str) -> Result<(KeyId, [u8; MAC_LEN]), BadFrame> {
 fn destination(to: &To<'_>) -> Result<Destination, BadFrame> {
     match to {
         To { topic: Some(topic), agent: None, reply: None } => Ok(Destination::Topic(parsed("to", topic)?)),
-        To { topic: None, agent: Some(agent), reply: None } => Ok(Destination::Agent(parsed("to", agent)?)),
+        To { topic: None, agent: Some(agent), reply: None } => Ok(Destination::Queue(parsed("to", agent)?)),
         To { topic: None, agent: Some(agent), reply: Some(reply) } => {
             Ok(Destination::Reply { agent: principal("to", agent)?, token: token("to", reply)? })
         }

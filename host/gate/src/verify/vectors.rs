@@ -2,7 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use host_model::{Destination, Envelope, Extension, Extras, Header, Principal, ReplyToken};
+use host_model::{Destination, Envelope, Extension, Extras, Header, Principal, Queue, ReplyToken};
 use serde_json::{Value, json};
 
 use super::tests::{
@@ -159,6 +159,12 @@ fn valid() -> Vec<Vector> {
         Vector::valid("everything that can be there", SUBJECT, &full, ACTIVE),
         Vector::valid("a request to an agent", "tenants.acme.queues.kb", &asks, ACTIVE),
         Vector::valid(
+            "a message to a shared queue",
+            "tenants.acme.queues.agents",
+            &to(Destination::Queue(Queue::Agents)),
+            ACTIVE,
+        ),
+        Vector::valid(
             "an answer to the operator",
             "tenants.acme.replies.0000000000000000000000000000004d",
             &to(reply),
@@ -170,7 +176,7 @@ fn valid() -> Vec<Vector> {
 }
 
 fn agent_kb() -> Destination {
-    Destination::Agent("kb".parse().unwrap())
+    Destination::Queue("kb".parse().unwrap())
 }
 
 fn invalid() -> Vec<Vector> {
@@ -262,6 +268,19 @@ fn spellings(good: &str, changed: &dyn Fn(&str, &str) -> String) -> Vec<Vector> 
             "a reserved topic",
             "bad-field",
             changed("{\"topic\":\"incident.created\"}", "{\"topic\":\"queues.kb\"}"),
+        ),
+        Vector::bad(
+            "the operator's queue, which is none",
+            "bad-field",
+            changed("{\"topic\":\"incident.created\"}", "{\"agent\":\"operator\"}"),
+        ),
+        Vector::bad(
+            "an answer to a shared queue",
+            "bad-field",
+            changed(
+                "{\"topic\":\"incident.created\"}",
+                "{\"agent\":\"agents\",\"reply\":\"0000000000000000000000000000004d\"}",
+            ),
         ),
         Vector::bad("two destinations", "bad-field", changed("\"to\":{", "\"to\":{\"agent\":\"kb\",")),
         Vector::bad("no destination", "bad-field", changed("{\"topic\":\"incident.created\"}", "{}")),

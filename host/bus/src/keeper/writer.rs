@@ -1,0 +1,202 @@
+//! The one task that writes: what is asked at the same time is synced together, whoever asks.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use super::pump::Pump;
+use super::tenant::Reserved;
+use crate::{BusError, Change, Changed, Journal, JournalError, Keep, KeepHealth, LetterId};
+
+/// Messages that may wait to be kept, of all tenants.
+const KEEPING_MAX: usize = 2_048;
+/// Messages kept in one step.
+const KEEP_BATCH_MAX: usize = 256;
+/// Decisions written in one step.
+const SETTLE_BATCH_MAX: usize = 1_024;
+/// How long to wait before a full disk is tried again.
+const FULL_WAIT: Duration = Duration::from_millis(250);
+
+/// A message to be kept, and who waits for it.
+pub(super) struct Keeping {
+    pub(super) keep: Keep,
+    pub(super) replay: Option<LetterId>,
+    pub(super) reserved: Reserved,
+    /// Its queues, in the order in which `keep` names them.
+    pub(super) pumps: Vec<Arc<Pump>>,
+    pub(super) reply: oneshot::Sender<Result<(), BusError>>,
+}
+
+/// A decision to be written.
+pub(super) struct Settling {
+    pub(super) change: Change,
+    pub(super) pump: Arc<Pump>,
+}
+
+/// Where to ask it.
+pub(crate) struct Writer {
+    keeps: mpsc::Sender<Keeping>,
+    /// Bounded by what each queue may have undecided on the disk (`pump::SETTLING_MAX`).
+    settles: mpsc::UnboundedSender<Settling>,
+    health: Arc<AtomicU8>,
+    closing: CancellationToken,
+    task: Mutex<Option<JoinHandle<()>>>,
+}
+
+struct Task {
+    journal: Arc<dyn Journal>,
+    keeps: mpsc::Receiver<Keeping>,
+    settles: mpsc::UnboundedReceiver<Settling>,
+    health: Arc<AtomicU8>,
+    closing: CancellationToken,
+}
+
+impl Writer {
+    pub(super) fn start(journal: Arc<dyn Journal>) -> Self {
+        let (keeps, to_keep) = mpsc::channel(KEEPING_MAX);
+        let (settles, to_settle) = mpsc::unbounded_channel();
+        let (health, closing) = (Arc::new(AtomicU8::new(GOOD)), CancellationToken::new());
+        let task =
+            Task { journal, keeps: to_keep, settles: to_settle, health: health.clone(), closing: closing.clone() };
+        let task = Mutex::new(Some(tokio::spawn(task.run())));
+        Self { keeps, settles, health, closing, task }
+    }
+
+    /// Asks for a message to be kept. Never waits: with too many asked for already it is refused.
+    pub(super) fn keep(&self, keeping: Keeping) -> Result<(), BusError> {
+        if self.health() == KeepHealth::Broken {
+            return Err(BusError::Unkept(KeepHealth::Broken));
+        }
+        self.keeps.try_send(keeping).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => BusError::KeepingFull { len_max: KEEPING_MAX },
+            mpsc::error::TrySendError::Closed(_) => BusError::Unkept(KeepHealth::Absent),
+        })
+    }
+
+    /// Asks for a decision to be written. What is not written before the host ends is decided anew after it starts.
+    pub(super) fn settle(&self, settling: Settling) {
+        let _ = self.settles.send(settling);
+    }
+
+    pub(super) fn health(&self) -> KeepHealth {
+        match self.health.load(Ordering::Acquire) {
+            GOOD => KeepHealth::Good,
+            FULL => KeepHealth::Full,
+            _ => KeepHealth::Broken,
+        }
+    }
+
+    pub(super) async fn close(&self) {
+        self.closing.cancel();
+        let task = self.task.lock().take();
+        if let Some(task) = task {
+            // It ends with its last write, or has failed and said so.
+            let _ = task.await;
+        }
+    }
+}
+
+const GOOD: u8 = 0;
+const FULL: u8 = 1;
+const BROKEN: u8 = 2;
+
+impl Task {
+    async fn run(mut self) {
+        let mut settles = Vec::new();
+        while let Some(keeps) = self.next(&mut settles).await {
+            settles = self.write(settles, keeps).await;
+        }
+    }
+
+    /// What is to be written next; `None` when nothing comes any more. With decisions left over from a full disk it waits, but not
+    /// for long.
+    async fn next(&mut self, settles: &mut Vec<Settling>) -> Option<Vec<Keeping>> {
+        let mut keeps = Vec::new();
+        let left_over = !settles.is_empty();
+        tokio::select! {
+            biased;
+            () = self.closing.cancelled(), if !self.keeps.is_closed() => {
+                self.keeps.close();
+                self.settles.close();
+            }
+            () = tokio::time::sleep(FULL_WAIT), if left_over => {}
+            _ = self.settles.recv_many(settles, SETTLE_BATCH_MAX), if !left_over => {}
+            _ = self.keeps.recv_many(&mut keeps, KEEP_BATCH_MAX), if !self.keeps.is_closed() || !self.keeps.is_empty() => {}
+        }
+        while settles.len() < SETTLE_BATCH_MAX
+            && let Ok(settling) = self.settles.try_recv()
+        {
+            settles.push(settling);
+        }
+        while keeps.len() < KEEP_BATCH_MAX
+            && let Ok(keeping) = self.keeps.try_recv()
+        {
+            keeps.push(keeping);
+        }
+        let over = self.keeps.is_closed() && keeps.is_empty() && settles.is_empty();
+        let gave_up = self.keeps.is_closed() && left_over && self.health.load(Ordering::Acquire) != GOOD;
+        if over || gave_up { None } else { Some(keeps) }
+    }
+
+    /// Writes all of it in one step. What could not be decided for want of room comes back.
+    async fn write(&self, settles: Vec<Settling>, keeps: Vec<Keeping>) -> Vec<Settling> {
+        let (mut changes, pumps): (Vec<Change>, Vec<Arc<Pump>>) =
+            settles.into_iter().map(|settling| (settling.change, settling.pump)).unzip();
+        let mut waiting = Vec::with_capacity(keeps.len());
+        for Keeping { keep, replay, reserved, pumps, reply } in keeps {
+            let at = keep.kept;
+            changes.push(match replay {
+                Some(letter) => Change::Replay { letter, at, keep },
+                None => Change::Keep(keep),
+            });
+            waiting.push((reserved, pumps, reply));
+        }
+        match self.journal.commit(&changes).await {
+            Ok(changed) => {
+                self.health.store(GOOD, Ordering::Release);
+                pumps.iter().for_each(|pump| pump.settled());
+                let kept = changes.iter().zip(changed).skip(pumps.len());
+                for ((change, changed), (reserved, pumps, reply)) in kept.zip(waiting) {
+                    hand_on(change, changed, reserved, &pumps);
+                    // Whoever asked may have stopped waiting; the message is kept all the same.
+                    let _ = reply.send(Ok(()));
+                }
+                Vec::new()
+            }
+            Err(error) => {
+                let health = self.failed(&error);
+                for (_, _, reply) in waiting {
+                    let _ = reply.send(Err(BusError::Unkept(health)));
+                }
+                changes.truncate(pumps.len());
+                changes.into_iter().zip(pumps).map(|(change, pump)| Settling { change, pump }).collect()
+            }
+        }
+    }
+
+    fn failed(&self, error: &JournalError) -> KeepHealth {
+        let (code, health) = match error {
+            JournalError::Full => (FULL, KeepHealth::Full),
+            JournalError::Broken { .. } => (BROKEN, KeepHealth::Broken),
+        };
+        if self.health.swap(code, Ordering::AcqRel) != code {
+            let source = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
+            tracing::error!(%error, source, "messages cannot be kept");
+        }
+        health
+    }
+}
+
+/// A kept message goes into the windows of its queues, in the order of the journal.
+fn hand_on(change: &Change, changed: Changed, reserved: Reserved, pumps: &[Arc<Pump>]) {
+    let (Change::Keep(keep) | Change::Replay { keep, .. }) = change else { return };
+    if let Changed::Kept(position) = changed {
+        reserved.keep();
+        pumps.iter().for_each(|pump| pump.kept(keep, position));
+    }
+}
