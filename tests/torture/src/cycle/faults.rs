@@ -23,8 +23,8 @@ const FAULT_LASTS: Duration = Duration::from_millis(1500);
 const STARTING_MILLIS: (u64, u64) = (1, 400);
 /// How often a host is killed while it starts, at most.
 pub(super) const STARTS_KILLED_MAX: u64 = 3;
-/// Room on the small disk beside what lies there already.
-const ROOM_BYTES: u64 = 16 << 20;
+/// Room on the small disk beside what lies there already: more than the host keeps free for what it must write.
+const ROOM_BYTES: u64 = 192 << 20;
 const ROOM_INODES: u64 = 64;
 /// Descriptors that a host has left when it has few.
 const DESCRIPTORS_LEFT: u64 = 2;
