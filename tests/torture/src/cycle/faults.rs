@@ -32,8 +32,6 @@ const DESCRIPTORS_LEFT: u64 = 2;
 const CLOCK_JUMPS: u32 = 20;
 const HOUR_MILLIS: i64 = 3_600_000;
 const CLOCK_JUMP_EVERY: Duration = Duration::from_millis(100);
-/// Messages that wait while one of them is changed.
-const WAITING: usize = 8;
 
 impl Run {
     /// Kills the host under load, and up to so many times while it starts; each time the power is cut too, if told so.
@@ -189,7 +187,8 @@ impl Run {
     pub(super) async fn flipped_bit(&mut self) -> io::Result<Done> {
         self.drain().await;
         let lanes = self.book.borrow().lanes.len();
-        for lane in (0..lanes).cycle().take(WAITING) {
+        // Twice: the first of a lane may be one that came already and whose receipt was not read.
+        for lane in (0..lanes).chain(0..lanes) {
             self.load(&self.host).send_one(lane).await;
         }
         let waiting = self.book.borrow().missing();
