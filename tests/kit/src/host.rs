@@ -1,5 +1,7 @@
 //! A running host.
 
+mod fault;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -12,9 +12,14 @@ pub fn repo() -> PathBuf {
 
 /// `bailiwick`, found beside the test that runs, wherever cargo was told to build (`CARGO_TARGET_DIR`).
 pub(crate) fn binary() -> PathBuf {
-    let binary = profile_dir().join("bailiwick");
-    assert!(binary.exists(), "there is no {}: run `cargo build --workspace` first", binary.display());
-    binary
+    built("bailiwick")
+}
+
+/// What the workspace's build leaves beside the binary.
+pub fn built(name: &str) -> PathBuf {
+    let path = profile_dir().join(name);
+    assert!(path.exists(), "there is no {}: run `cargo build --workspace` first", path.display());
+    path
 }
 
 /// A folder for what outlives one test, beside the binary.

@@ -52,6 +52,10 @@ impl Process {
         kill_process(id, signal).expect("the child is there until it is waited for");
     }
 
+    pub(crate) fn runs(&mut self) -> bool {
+        self.child.try_wait().expect("the child is ours").is_none()
+    }
+
     /// Waits for the end, which must come within `time_max`.
     pub(crate) fn ended(&mut self, time_max: Duration) -> Ended {
         let began = Instant::now();

@@ -5,7 +5,7 @@ use std::process::Command;
 use anyhow::Result;
 
 use crate::repo::{Profile, Repo};
-use crate::{command, demo, guests, load, valgrind};
+use crate::{command, demo, guests, load, torture, valgrind};
 
 /// One line of the final table.
 pub(super) struct Suite {
@@ -38,6 +38,7 @@ pub(super) const SUITES: &[Suite] = &[
     Suite { name: "bench-smoke", what: "the benches run", work: Work::Action(bench_smoke) },
     Suite { name: "instructions", what: "a message costs no more of them", work: Work::Action(instructions) },
     Suite { name: "load", what: "a hundred agents, and nothing crosses", work: Work::Action(load::short) },
+    Suite { name: "torture", what: "killed, and nothing acknowledged is lost", work: Work::Action(torture::short) },
     Suite { name: "demo", what: "two tenants, and nothing crosses", work: Work::Action(demo) },
 ];
 
