@@ -86,7 +86,7 @@ fn pool(connections_max: u32) -> SqlitePoolOptions {
 }
 
 /// `threats.md` §7.
-fn settings(path: &Path, synchronous: SqliteSynchronous) -> SqliteConnectOptions {
+pub(crate) fn settings(path: &Path, synchronous: SqliteSynchronous) -> SqliteConnectOptions {
     SqliteConnectOptions::new()
         .filename(path)
         .synchronous(synchronous)
