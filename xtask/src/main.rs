@@ -12,6 +12,7 @@ mod env;
 mod guests;
 mod load;
 mod long;
+mod nats;
 mod repo;
 mod steps;
 mod suites;

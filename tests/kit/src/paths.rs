@@ -41,6 +41,11 @@ pub fn canary() -> String {
     bytes.iter().fold("canary".to_owned(), |word, byte| format!("{word}{byte:02x}"))
 }
 
+/// Where cargo builds.
+pub(crate) fn target() -> PathBuf {
+    profile_dir().parent().expect("a profile lies in the target directory").to_owned()
+}
+
 /// A test lies in `PROFILE/deps`, a binary in `PROFILE`.
 fn profile_dir() -> PathBuf {
     let this = env::current_exe().expect("the path of this program");

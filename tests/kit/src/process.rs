@@ -37,7 +37,7 @@ pub(crate) struct Process {
 impl Process {
     pub(crate) fn spawn(command: &mut Command) -> Self {
         let spawned = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
-        let mut child = spawned.expect("the host's binary can be run");
+        let mut child = spawned.expect("the binary can be run");
         let stdout = Lines::read(child.stdout.take().expect("it is piped"));
         let stderr = Lines::read(child.stderr.take().expect("it is piped"));
         Self { child, stdout, stderr }
