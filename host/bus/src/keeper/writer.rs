@@ -1,11 +1,13 @@
 //! The one task that writes: what is asked at the same time is synced together, whoever asks.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use tokio::sync::{mpsc, oneshot};
+use tokio::runtime::Handle;
+use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -41,17 +43,23 @@ pub(super) struct Settling {
 /// Where to ask it.
 pub(crate) struct Writer {
     keeps: mpsc::Sender<Keeping>,
-    /// Bounded by what each queue may have undecided on the disk (`pump::SETTLING_MAX`).
-    settles: mpsc::UnboundedSender<Settling>,
+    settles: Arc<Settles>,
     health: Arc<AtomicU8>,
     closing: CancellationToken,
     task: Mutex<Option<JoinHandle<()>>>,
 }
 
+/// Decisions that wait to be written. Bounded by what each queue may have that is not on the disk (`pump::SETTLING_MAX`).
+#[derive(Default)]
+struct Settles {
+    waiting: Mutex<VecDeque<Settling>>,
+    more: Notify,
+}
+
 struct Task {
     journal: Arc<dyn Journal>,
     keeps: mpsc::Receiver<Keeping>,
-    settles: mpsc::UnboundedReceiver<Settling>,
+    settles: Arc<Settles>,
     health: Arc<AtomicU8>,
     closing: CancellationToken,
 }
@@ -59,11 +67,17 @@ struct Task {
 impl Writer {
     pub(super) fn start(journal: Arc<dyn Journal>) -> Self {
         let (keeps, to_keep) = mpsc::channel(KEEPING_MAX);
-        let (settles, to_settle) = mpsc::unbounded_channel();
+        let settles = Arc::new(Settles::default());
         let (health, closing) = (Arc::new(AtomicU8::new(GOOD)), CancellationToken::new());
-        let task =
-            Task { journal, keeps: to_keep, settles: to_settle, health: health.clone(), closing: closing.clone() };
-        let task = Mutex::new(Some(tokio::spawn(task.run())));
+        let (health_of_task, closing_of_task) = (health.clone(), closing.clone());
+        let task = Task {
+            journal,
+            keeps: to_keep,
+            settles: settles.clone(),
+            health: health_of_task,
+            closing: closing_of_task,
+        };
+        let task = Mutex::new(Some(Handle::current().spawn(task.run())));
         Self { keeps, settles, health, closing, task }
     }
 
@@ -80,7 +94,8 @@ impl Writer {
 
     /// Asks for a decision to be written. What is not written before the host ends is decided anew after it starts.
     pub(super) fn settle(&self, settling: Settling) {
-        let _ = self.settles.send(settling);
+        self.settles.waiting.lock().push_back(settling);
+        self.settles.more.notify_one();
     }
 
     pub(super) fn health(&self) -> KeepHealth {
@@ -118,25 +133,23 @@ impl Task {
     async fn next(&mut self, settles: &mut Vec<Settling>) -> Option<Vec<Keeping>> {
         let mut keeps = Vec::new();
         let left_over = !settles.is_empty();
-        tokio::select! {
-            biased;
-            () = self.closing.cancelled(), if !self.keeps.is_closed() => {
-                self.keeps.close();
-                self.settles.close();
+        if !self.keeps.is_closed() {
+            tokio::select! {
+                biased;
+                () = self.closing.cancelled() => self.keeps.close(),
+                () = tokio::time::sleep(FULL_WAIT), if left_over => {}
+                () = self.settles.more.notified(), if !left_over => {}
+                _ = self.keeps.recv_many(&mut keeps, KEEP_BATCH_MAX) => {}
             }
-            () = tokio::time::sleep(FULL_WAIT), if left_over => {}
-            _ = self.settles.recv_many(settles, SETTLE_BATCH_MAX), if !left_over => {}
-            _ = self.keeps.recv_many(&mut keeps, KEEP_BATCH_MAX), if !self.keeps.is_closed() || !self.keeps.is_empty() => {}
         }
-        while settles.len() < SETTLE_BATCH_MAX
-            && let Ok(settling) = self.settles.try_recv()
-        {
-            settles.push(settling);
-        }
+        let more = self.settles.take(settles, SETTLE_BATCH_MAX);
         while keeps.len() < KEEP_BATCH_MAX
             && let Ok(keeping) = self.keeps.try_recv()
         {
             keeps.push(keeping);
+        }
+        if more {
+            self.settles.more.notify_one();
         }
         let over = self.keeps.is_closed() && keeps.is_empty() && settles.is_empty();
         let gave_up = self.keeps.is_closed() && left_over && self.health.load(Ordering::Acquire) != GOOD;
@@ -162,9 +175,8 @@ impl Task {
                 pumps.iter().for_each(|pump| pump.settled());
                 let kept = changes.iter().zip(changed).skip(pumps.len());
                 for ((change, changed), (reserved, pumps, reply)) in kept.zip(waiting) {
-                    hand_on(change, changed, reserved, &pumps);
                     // Whoever asked may have stopped waiting; the message is kept all the same.
-                    let _ = reply.send(Ok(()));
+                    let _ = reply.send(hand_on(change, changed, reserved, &pumps));
                 }
                 Vec::new()
             }
@@ -173,8 +185,15 @@ impl Task {
                 for (_, _, reply) in waiting {
                     let _ = reply.send(Err(BusError::Unkept(health)));
                 }
+                let refused = changes.len() > pumps.len();
                 changes.truncate(pumps.len());
-                changes.into_iter().zip(pumps).map(|(change, pump)| Settling { change, pump }).collect()
+                let left: Vec<_> =
+                    changes.into_iter().zip(pumps).map(|(change, pump)| Settling { change, pump }).collect();
+                // There may be room left for decisions where there is none for new messages.
+                if refused && health == KeepHealth::Full && !left.is_empty() {
+                    return Box::pin(self.write(left, Vec::new())).await;
+                }
+                left
             }
         }
     }
@@ -192,11 +211,26 @@ impl Task {
     }
 }
 
-/// A kept message goes into the windows of its queues, in the order of the journal.
-fn hand_on(change: &Change, changed: Changed, reserved: Reserved, pumps: &[Arc<Pump>]) {
-    let (Change::Keep(keep) | Change::Replay { keep, .. }) = change else { return };
-    if let Changed::Kept(position) = changed {
-        reserved.keep();
-        pumps.iter().for_each(|pump| pump.kept(keep, position));
+/// A kept message goes into the windows of its queues, in the order of the journal. A letter that is gone meanwhile is not sent
+/// again.
+fn hand_on(change: &Change, changed: Changed, reserved: Reserved, pumps: &[Arc<Pump>]) -> Result<(), BusError> {
+    match (change, changed) {
+        (Change::Keep(keep) | Change::Replay { keep, .. }, Changed::Kept(position)) => {
+            reserved.keep();
+            pumps.iter().for_each(|pump| pump.kept(keep, position));
+            Ok(())
+        }
+        (_, Changed::Known(_)) => Ok(()),
+        _ => Err(BusError::NoReceiver),
+    }
+}
+
+impl Settles {
+    /// Takes so many, in their order; says whether there are more.
+    fn take(&self, into: &mut Vec<Settling>, len_max: usize) -> bool {
+        let mut waiting = self.waiting.lock();
+        let count = waiting.len().min(len_max.saturating_sub(into.len()));
+        into.extend(waiting.drain(..count));
+        !waiting.is_empty()
     }
 }
