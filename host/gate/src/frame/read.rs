@@ -163,10 +163,9 @@ fn parsed<T: FromStr>(field: &'static str, text: &Text<'_>) -> Result<T, BadFram
     text.0.parse().map_err(|_| BadFrame::Field(field))
 }
 
-/// A sender, which may be the operator: no deployed agent can carry that id.
+/// An agent, or the operator.
 fn principal(field: &'static str, text: &Text<'_>) -> Result<AgentId, BadFrame> {
-    let operator = AgentId::operator();
-    if text.0 == operator.as_str() { Ok(operator) } else { parsed(field, text) }
+    AgentId::principal(&text.0).map_err(|_| BadFrame::Field(field))
 }
 
 /// Of the spellings of a UUID, the one with hyphens and lower case alone.

@@ -7,7 +7,7 @@ use sqlx::{Row as _, SqliteConnection, SqlitePool};
 
 use crate::StoreError;
 use crate::journal::bytes::{len, message, millis, place};
-use crate::journal::read::{bytes, moment, number, or_logged, parsed, text};
+use crate::journal::read::{bytes, moment, number, or_logged, parsed, sender, text};
 use crate::journal::writer::Writer;
 
 /// Letters deleted in one transaction: between two of them others have their turn.
@@ -108,7 +108,7 @@ fn letter(row: &SqliteRow) -> Option<Letter> {
         tenant: parsed(row, "tenant")?,
         queue: parsed(row, "queue")?,
         message: message(bytes(row, "message")?)?,
-        sender: parsed(row, "sender")?,
+        sender: sender(row)?,
         address: text(row, "address")?.to_owned(),
         frame: bytes(row, "frame")?.into(),
         death: Death {

@@ -5,7 +5,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use host_bus::{Depth, Position, Waiting};
-use host_model::{MessageId, Queue, TenantId, Timestamp};
+use host_model::{AgentId, MessageId, Queue, TenantId, Timestamp};
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Executor, Row as _, Sqlite, SqlitePool};
 
@@ -107,7 +107,7 @@ fn readable(row: &SqliteRow, position: Position) -> Option<Waiting> {
         position,
         message: message(bytes(row, "message")?)?,
         remembered: row.try_get::<Option<i64>, _>("known_at").ok()?.map(|at| Position(at.cast_unsigned())),
-        sender: parsed(row, "sender")?,
+        sender: sender(row)?,
         address: text(row, "address")?.to_owned(),
         frame: bytes(row, "frame")?.into(),
         failures: number(row, "failures")?.try_into().ok()?,
@@ -145,6 +145,11 @@ pub(super) fn bytes<'r>(row: &'r SqliteRow, column: &str) -> Option<&'r [u8]> {
 /// A text that must parse.
 pub(super) fn parsed<T: FromStr>(row: &SqliteRow, column: &str) -> Option<T> {
     text(row, column)?.parse().ok()
+}
+
+/// Who sent it: an agent, or the operator.
+pub(super) fn sender(row: &SqliteRow) -> Option<AgentId> {
+    AgentId::principal(text(row, "sender")?).ok()
 }
 
 /// A number that is not negative.

@@ -5,10 +5,11 @@ mod letters;
 mod measure;
 
 use host_bus::{Keep, Place, Waiting};
+use host_model::AgentId;
 use tests_kit::gate::NOW;
 
 use super::samples::{
-    REMEMBERED, depths, done, keep, keep_with, kept, known, message, open, place, positions, queue, rows, tenant,
+    REMEMBERED, bury, depths, done, keep, keep_with, kept, known, message, open, place, positions, queue, rows, tenant,
     waiting,
 };
 use super::*;
@@ -33,6 +34,19 @@ async fn a_message_is_read_back_as_it_was_kept_and_after_a_restart() {
     assert_eq!((sender.as_str(), *failures, due.as_millis(), *kept), ("sender", 0, 0, NOW));
     assert_eq!((&read[0].frame, &read[0].address), (&frame, &address));
     assert_eq!(journal.last().await.unwrap(), Position(1));
+}
+
+#[tokio::test]
+async fn what_the_operator_sent_is_read_back_waiting_and_dead() {
+    let dir = tempfile::tempdir().unwrap();
+    let journal = open(&dir).await;
+    let keep = Keep { sender: AgentId::operator(), ..keep_with("acme", 1, &["echo"], "hello") };
+    journal.commit(&[Change::Keep(keep)]).await.unwrap();
+    let read = waiting(&journal, "acme", "echo").await;
+    assert_eq!((&read[0].sender, read[0].message), (&AgentId::operator(), message(1)));
+    journal.commit(&[bury("acme", "echo", 1, 42)]).await.unwrap();
+    let letter = journal.letter(&tenant("acme"), LetterId(1)).await.unwrap();
+    assert_eq!(letter.map(|letter| letter.sender), Some(AgentId::operator()));
 }
 
 #[tokio::test]
@@ -190,7 +204,7 @@ async fn a_tenant_is_forgotten_whole_and_nobody_else() {
     let journal = open(&dir).await;
     let of = |tenant| (1..=1_100).map(move |number| keep(tenant, number, &["a", "b"]));
     journal.commit(&of("acme").collect::<Vec<_>>()).await.unwrap();
-    journal.commit(&[samples::bury("acme", "a", 1, 0), keep("globex", 1, &["a"])]).await.unwrap();
+    journal.commit(&[bury("acme", "a", 1, 0), keep("globex", 1, &["a"])]).await.unwrap();
     journal.forget_tenant(&tenant("acme")).await.unwrap();
     assert_eq!(depths(&journal).await, ["globex/a 1+0"]);
     for (table, left) in [("messages", 1), ("deliveries", 1), ("remembered", 1), ("letters", 0)] {

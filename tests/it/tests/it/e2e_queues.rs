@@ -1,7 +1,9 @@
 //! Messages that must not be lost, from one agent to another: over stops, kills, failures and rotations.
 
+use std::time::{Duration, Instant};
+
 use serde_json::{Value, json};
-use tests_kit::{Answer, Api, Host, Package, eventually};
+use tests_kit::{Answer, Api, Host, Package, Setup, eventually};
 
 /// The zoo as `zoo`, which sends what it is told, and as `sink`, which gets it.
 async fn host() -> Host {
@@ -59,12 +61,15 @@ async fn messages_wait_for_an_agent_that_is_stopped_and_for_a_host_that_was_kill
     for number in 0..20 {
         kept(&host.api, "sink", "mirror", json!(number)).await;
     }
+    let of_operator = json!({ "type": "mirror", "payload": 20, "qos": "at-least-once" });
+    let receipt = host.api.post("/api/agents/sink/messages?tenant=acme", of_operator).await.ok();
+    assert_eq!(receipt["durability"], "durable", "{receipt}");
     host.kill();
     host.start_again();
     host.ready().await;
     assert_eq!(host.api.agent("acme", "sink").await["state"], "stopped");
     steer(&host.api, "sink", "start").await.ok();
-    counted(&host.api, "sink", "handled", 20).await;
+    counted(&host.api, "sink", "handled", 21).await;
 }
 
 #[tokio::test]
@@ -147,4 +152,46 @@ async fn waiting_messages_survive_a_rotation_and_die_with_a_key_that_is_revoked(
     steer(&host.api, "sink", "start").await.ok();
     counted(&host.api, "sink", "handled", 3).await;
     assert_eq!(buried(&host.api).await, "key-revoked");
+}
+
+#[tokio::test]
+async fn ten_thousand_queued_messages_of_one_tenant_hold_up_no_other() {
+    const BATCHES: u64 = 40;
+    const BATCH: u64 = 250;
+    /// With messages taken in the order of their coming, all that are under way in `acme` would come first: a second.
+    const BOUND: Duration = Duration::from_millis(400);
+    let host = Setup::new().env("BAILIWICK_ENGINE__SHARDS", "1").start().and_tenants(&["acme", "globex"]).await;
+    let sink = Package::zoo().named("sink").with("limits.concurrency", 256).with("limits.fuel", 1_000_000_000);
+    for package in [Package::zoo().with("limits.fuel", 1_000_000_000), sink] {
+        host.api.deploy("acme", &package).await;
+    }
+    host.api.deploy("globex", &Package::zoo()).await;
+    steer(&host.api, "sink", "stop").await.ok();
+    // Some milliseconds of work each.
+    let batch = json!((0..BATCH).map(|_| order("sink", "clock", json!(4_000))).collect::<Vec<_>>());
+    for _ in 0..BATCHES {
+        let said = host.api.ask("acme", "zoo", "batch", &batch).await.said();
+        assert!(said.as_array().unwrap().iter().all(|one| one["ok"]["durability"] == "durable"), "{}", said[0]);
+    }
+    assert_eq!(depth(&host.api, "sink").await, BATCHES * BATCH);
+
+    steer(&host.api, "sink", "start").await.ok();
+    eventually("it is at work", async || (depth(&host.api, "sink").await < BATCHES * BATCH).then_some(())).await;
+    let mut waits = Vec::new();
+    for number in 0..40 {
+        let began = Instant::now();
+        assert_eq!(host.api.ask("globex", "zoo", "mirror", &json!(number)).await.said()["payload"], number);
+        waits.push(began.elapsed());
+    }
+    waits.sort();
+    assert!(waits[37] < BOUND, "95 of 100 were answered within {:?}", waits[37]);
+    assert!(depth(&host.api, "sink").await > 0, "the queue was empty too early to prove a thing");
+}
+
+/// Messages that wait or are being handled in an agent's own queue in `acme`.
+async fn depth(api: &Api, agent: &str) -> u64 {
+    let queues = api.get("/api/queues?tenant=acme").await.ok();
+    let own =
+        queues["items"].as_array().unwrap().iter().find(|queue| queue["name"] == format!("acme-{agent}")).unwrap();
+    own["messages"].as_u64().unwrap()
 }
