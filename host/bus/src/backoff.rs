@@ -54,7 +54,7 @@ mod tests {
     #[test]
     fn chance_makes_it_up_to_a_quarter_longer_and_never_shorter() {
         let check = |chance, millis| {
-            assert_eq!(spread(Duration::from_millis(1_000), chance), Duration::from_millis(millis), "{chance}");
+            assert_eq!(spread(Duration::from_secs(1), chance), Duration::from_millis(millis), "{chance}");
         };
         check(0, 1_000);
         check(u32::MAX / 2 + 1, 1_125);

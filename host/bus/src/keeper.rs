@@ -153,8 +153,8 @@ impl Keeper {
             kept,
             remember_until: Timestamp::from_millis(kept.as_millis().saturating_add(REMEMBER_MS)),
         };
-        let (reply, wait) = oneshot::channel();
-        self.0.house.writer.keep(Keeping { keep, replay, reserved, pumps, reply })?;
+        let (answer, wait) = oneshot::channel();
+        self.0.house.writer.keep(Keeping { keep, replay, reserved, pumps, reply: answer })?;
         Ok(Begun { id, wait: Some(wait) })
     }
 

@@ -205,7 +205,11 @@ fn id_of(party: &Party, basis: &Basis<'_>, target: &Target, draft: &Draft) -> Me
         Basis::Call { cause, id, item } => {
             let (ordinal, item) = (id.ordinal.to_be_bytes(), (*item as u64).to_be_bytes());
             parts(&mut hash, &[b"call", cause.id.as_bytes(), &ordinal, &item]);
-            parts(&mut hash, &[format!("{target:?}").as_bytes(), draft.message_type.as_bytes(), &draft.payload]);
+            let target = match target {
+                Target::Topic(topic) => format!("topic {topic}"),
+                Target::Queue(queue) => format!("queue {queue}"),
+            };
+            parts(&mut hash, &[target.as_bytes(), draft.message_type.as_bytes(), &draft.payload]);
         }
         Basis::Key(key) => parts(&mut hash, &[b"key", key.as_bytes()]),
         Basis::Letter(letter) => parts(&mut hash, &[b"letter", &letter.0.to_be_bytes()]),

@@ -177,9 +177,10 @@ impl Courier {
     /// Ends a delivery that nobody will handle: its receiver stops. What was kept goes back to its queue.
     pub fn drop_waiting(&self, party: &Party, accepted: &Accepted) {
         if accepted.was_sealed() {
-            return self.parts().bus.settle(accepted, Verdict::Back);
+            self.parts().bus.settle(accepted, Verdict::Back);
+        } else {
+            count(&party.counters.dropped);
         }
-        count(&party.counters.dropped);
         if let Some(token) = accepted.reply_to() {
             self.replies().give_up(token, "stopping");
         }

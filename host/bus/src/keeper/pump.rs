@@ -247,6 +247,11 @@ impl Pump {
             }
             Handover::Ended(verdict) => self.decide(state, waiting, verdict),
             Handover::Quarantined(code) => {
+                let Waiting { message, position, .. } = &waiting;
+                tracing::error!(
+                    tenant = %self.tenant, queue = %self.queue, %message, position = position.0, code,
+                    "a message is not what was kept: it is set aside"
+                );
                 state.quarantined += 1;
                 self.leave(state, &waiting);
                 let place = self.place(&waiting);
@@ -361,7 +366,7 @@ impl Pump {
         for waiting in rows {
             match waiting.due.as_millis().checked_sub(now.as_millis()) {
                 Some(wait) if waiting.failures > 0 && wait > 0 => {
-                    self.park(state, waiting, Duration::from_millis(wait))
+                    self.park(state, waiting, Duration::from_millis(wait));
                 }
                 _ => state.window.push_back(waiting),
             }
@@ -405,9 +410,10 @@ impl State {
 
 fn given_up(ended: bool) -> Verdict {
     use host_model::DeathCause::{Denied, Expired};
-    let (cause, detail) = match ended {
-        true => (Denied, "its receiver was deleted"),
-        false => (Expired, "it waited for longer than its tenant keeps messages"),
+    let (cause, detail) = if ended {
+        (Denied, "its receiver was deleted")
+    } else {
+        (Expired, "it waited for longer than its tenant keeps messages")
     };
     Verdict::Dead { cause, detail: detail.to_owned() }
 }

@@ -158,44 +158,38 @@ impl Task {
 
     /// Writes all of it in one step. What could not be decided for want of room comes back.
     async fn write(&self, settles: Vec<Settling>, keeps: Vec<Keeping>) -> Vec<Settling> {
-        let (mut changes, pumps): (Vec<Change>, Vec<Arc<Pump>>) =
-            settles.into_iter().map(|settling| (settling.change, settling.pump)).unzip();
-        let mut waiting = Vec::with_capacity(keeps.len());
-        for Keeping { keep, replay, reserved, pumps, reply } in keeps {
-            let at = keep.kept;
-            changes.push(match replay {
-                Some(letter) => Change::Replay { letter, at, keep },
-                None => Change::Keep(keep),
-            });
-            waiting.push((reserved, pumps, reply));
-        }
-        match self.journal.commit(&changes).await {
-            Ok(changed) => {
-                self.health.store(GOOD, Ordering::Release);
-                pumps.iter().for_each(|pump| pump.settled());
-                let kept = changes.iter().zip(changed).skip(pumps.len());
-                for ((change, changed), (reserved, pumps, reply)) in kept.zip(waiting) {
-                    // Whoever asked may have stopped waiting; the message is kept all the same.
-                    let _ = reply.send(hand_on(change, changed, reserved, &pumps));
-                }
-                Vec::new()
-            }
+        let asked_to_keep = !keeps.is_empty();
+        let group = Group::of(settles, keeps);
+        match self.journal.commit(&group.changes).await {
+            Ok(answers) => self.written(group, answers),
             Err(error) => {
                 let health = self.failed(&error);
-                for (_, _, reply) in waiting {
-                    let _ = reply.send(Err(BusError::Unkept(health)));
-                }
-                let refused = changes.len() > pumps.len();
-                changes.truncate(pumps.len());
-                let left: Vec<_> =
-                    changes.into_iter().zip(pumps).map(|(change, pump)| Settling { change, pump }).collect();
+                let left = group.refuse(health);
                 // There may be room left for decisions where there is none for new messages.
-                if refused && health == KeepHealth::Full && !left.is_empty() {
-                    return Box::pin(self.write(left, Vec::new())).await;
+                if asked_to_keep && !left.is_empty() && health == KeepHealth::Full {
+                    self.write_decisions(left).await
+                } else {
+                    left
                 }
-                left
             }
         }
+    }
+
+    async fn write_decisions(&self, settles: Vec<Settling>) -> Vec<Settling> {
+        let group = Group::of(settles, Vec::new());
+        match self.journal.commit(&group.changes).await {
+            Ok(answers) => self.written(group, answers),
+            Err(error) => {
+                let health = self.failed(&error);
+                group.refuse(health)
+            }
+        }
+    }
+
+    fn written(&self, group: Group, answers: Vec<Changed>) -> Vec<Settling> {
+        self.health.store(GOOD, Ordering::Release);
+        group.hand_on(answers);
+        Vec::new()
     }
 
     fn failed(&self, error: &JournalError) -> KeepHealth {
@@ -211,13 +205,69 @@ impl Task {
     }
 }
 
+/// What is written in one step: decisions first, then what is kept.
+struct Group {
+    changes: Vec<Change>,
+    /// Whose the decisions are.
+    settled: Vec<Arc<Pump>>,
+    /// Who waits for what is kept.
+    asked: Vec<Asked>,
+}
+
+struct Asked {
+    reserved: Reserved,
+    pumps: Vec<Arc<Pump>>,
+    reply: oneshot::Sender<Result<(), BusError>>,
+}
+
+impl Group {
+    fn of(settles: Vec<Settling>, keeps: Vec<Keeping>) -> Self {
+        let (mut changes, settled): (Vec<Change>, Vec<Arc<Pump>>) =
+            settles.into_iter().map(|settling| (settling.change, settling.pump)).unzip();
+        let mut asked = Vec::with_capacity(keeps.len());
+        for Keeping { keep, replay, reserved, pumps, reply } in keeps {
+            let at = keep.kept;
+            changes.push(match replay {
+                Some(letter) => Change::Replay { letter, at, keep },
+                None => Change::Keep(keep),
+            });
+            asked.push(Asked { reserved, pumps, reply });
+        }
+        Self { changes, settled, asked }
+    }
+
+    /// It is on the disk.
+    fn hand_on(self, answers: Vec<Changed>) {
+        let Self { changes, settled, asked } = self;
+        let kept = changes.iter().zip(answers).skip(settled.len());
+        for pump in settled {
+            pump.settled();
+        }
+        for ((change, answer), Asked { reserved, pumps, reply }) in kept.zip(asked) {
+            // Whoever asked may have stopped waiting; the message is kept all the same.
+            let _ = reply.send(hand_on(change, answer, reserved, &pumps));
+        }
+    }
+
+    /// It is not on the disk. Whoever wants something kept is told; decisions come back.
+    fn refuse(self, health: KeepHealth) -> Vec<Settling> {
+        for Asked { reply, .. } in self.asked {
+            // Whoever asked may have stopped waiting.
+            let _ = reply.send(Err(BusError::Unkept(health)));
+        }
+        self.changes.into_iter().zip(self.settled).map(|(change, pump)| Settling { change, pump }).collect()
+    }
+}
+
 /// A kept message goes into the windows of its queues, in the order of the journal. A letter that is gone meanwhile is not sent
 /// again.
-fn hand_on(change: &Change, changed: Changed, reserved: Reserved, pumps: &[Arc<Pump>]) -> Result<(), BusError> {
-    match (change, changed) {
+fn hand_on(change: &Change, answer: Changed, reserved: Reserved, pumps: &[Arc<Pump>]) -> Result<(), BusError> {
+    match (change, answer) {
         (Change::Keep(keep) | Change::Replay { keep, .. }, Changed::Kept(position)) => {
             reserved.keep();
-            pumps.iter().for_each(|pump| pump.kept(keep, position));
+            for pump in pumps {
+                pump.kept(keep, position);
+            }
             Ok(())
         }
         (_, Changed::Known(_)) => Ok(()),
