@@ -125,18 +125,16 @@ impl AppError {
             | Self::Component(_) => Category::Invalid,
             Self::Fleet(error) => fleet_category(error),
             Self::Refused(refusal) => refusal_category(refusal),
-            Self::Ledger(LedgerError::Unwritable) => Category::Busy,
-            Self::Ledger(_) | Self::Repository(_) | Self::HostFailed => Category::Internal,
             Self::Vault(error) => vault_category(error),
-            Self::Journal(JournalError::Full) => Category::Busy,
-            Self::Journal(JournalError::Broken { .. }) => Category::Internal,
+            Self::Ledger(LedgerError::Unwritable) | Self::Journal(JournalError::Full) => Category::Busy,
+            Self::Ledger(_) | Self::Repository(_) | Self::Journal(_) | Self::HostFailed => Category::Internal,
         }
     }
 }
 
 fn fleet_code(error: &FleetError) -> &'static str {
     match error {
-        FleetError::NoTenant(_) | FleetError::NoAgent(_) => "not-found",
+        FleetError::NoTenant(_) | FleetError::NoAgent(_) | FleetError::NoToken(_) => "not-found",
         FleetError::NoComponent(_) => "no-component",
         FleetError::Taken(_) => "taken",
         FleetError::Manifest(_) => "bad-manifest",
@@ -145,15 +143,12 @@ fn fleet_code(error: &FleetError) -> &'static str {
         FleetError::OtherPending { .. } => "other-pending",
         FleetError::External(_) => "external-agent",
         FleetError::NotExternal(_) => "not-external",
-        FleetError::NoToken(_) => "not-found",
         FleetError::TokenLifetime { .. } => "bad-lifetime",
         FleetError::TooManyTokens { .. } => "too-many-tokens",
         FleetError::TooManyExternal { .. } => "too-many-external-agents",
         FleetError::TooManyStreams { .. } => "too-many-streams",
-        FleetError::BeyondPolicy(_) => "not-granted",
-        FleetError::NoRandomness(_) => "internal",
+        FleetError::BeyondPolicy(_) | FleetError::Objections(_) => "not-granted",
         FleetError::Component(_) => "bad-component",
-        FleetError::Objections(_) => "not-granted",
         FleetError::Engine(_) => "cannot-run",
         FleetError::DidNotStart(_) => "did-not-start",
         FleetError::Suspended { .. } => "suspended",
@@ -162,7 +157,10 @@ fn fleet_code(error: &FleetError) -> &'static str {
         FleetError::NotRunning(_) => "not-running",
         FleetError::NoCommands(_) => "no-commands",
         FleetError::CommandRefused(_) => "command-refused",
-        FleetError::HostPanicked | FleetError::Kept { .. } | FleetError::KeptPolicy { .. } => "internal",
+        FleetError::HostPanicked
+        | FleetError::NoRandomness(_)
+        | FleetError::Kept { .. }
+        | FleetError::KeptPolicy { .. } => "internal",
         FleetError::Repository(_) | FleetError::Cards(_) => "store",
     }
 }

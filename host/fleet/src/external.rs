@@ -69,7 +69,9 @@ impl Fleet {
         self.parts().external.save_external(&record).await.map_err(|error| taken(error, &record.agent))?;
         let counters = before.as_ref().map(|before| before.party.counters.clone()).unwrap_or_default();
         // The one before first: what it did not acknowledge is handed to this one.
-        before.iter().for_each(|before| self.close(before));
+        if let Some(before) = &before {
+            self.close(before);
+        }
         Ok(self.seat(&tenant, record, parsed, counters)?.status())
     }
 

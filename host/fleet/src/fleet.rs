@@ -530,7 +530,9 @@ impl Fleet {
     pub(crate) fn forget_tenant(&self, id: &TenantId) {
         self.parts().policies.forget(id);
         let gone = self.0.tenants.write().remove(id);
-        gone.iter().for_each(|tenant| self.forget_externals(tenant));
+        if let Some(tenant) = gone {
+            self.forget_externals(&tenant);
+        }
         self.shards().forget(id);
     }
 

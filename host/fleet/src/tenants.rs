@@ -171,7 +171,7 @@ impl Fleet {
         let _turn = tenant.hold.turn.lock().await;
         self.still_there(&tenant)?;
         self.parts().controls.set_overrides(id, &overrides).await?;
-        tenant.hold.set_overrides(overrides);
+        tenant.hold.set_overrides(&overrides);
         self.apply_limits(&tenant, &limits);
         Ok(self.quota_of(&tenant))
     }

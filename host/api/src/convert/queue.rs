@@ -47,7 +47,7 @@ fn dead_letters_of(tenant: &TenantId, letters: u64) -> QueueLine {
 /// A dead letter without what it says.
 pub(crate) fn letter_of(letter: Letter) -> DeadLetter {
     let Letter { id, tenant, queue, message, sender, address, frame: _, death, kept, replayed } = letter;
-    let (replayed_at, replayed_as) = replayed.map(|(at, message)| (at.to_string(), message.to_string())).unzip();
+    let (when, new) = replayed.unzip();
     DeadLetter {
         id: id.0.to_string(),
         tenant_id: tenant.to_string(),
@@ -60,8 +60,8 @@ pub(crate) fn letter_of(letter: Letter) -> DeadLetter {
         attempts: death.attempts,
         kept_at: kept.to_string(),
         died_at: death.at.to_string(),
-        replayed_at,
-        replayed_as,
+        replayed_at: when.map(|when| when.to_string()),
+        replayed_as: new.map(|new| new.to_string()),
     }
 }
 

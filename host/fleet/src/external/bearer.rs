@@ -33,7 +33,7 @@ pub enum Streamed {
 pub struct Stream {
     bearer: Arc<Bearer>,
     _room: OwnedSemaphorePermit,
-    stream: u64,
+    opened: u64,
     number: u64,
     until: Instant,
     over: bool,
@@ -64,10 +64,10 @@ impl Bearer {
     pub fn stream(self: &Arc<Self>) -> Result<Stream, FleetError> {
         self.at_work()?;
         let room = self.fleet.tenant(&self.token.tenant)?.stream_room()?;
-        let (stream, number) = self.external.outbox.open();
+        let (opened, number) = self.external.outbox.open();
         let left_ms = self.token.expires.as_millis().saturating_sub(self.fleet.parts().clock.now().as_millis());
         let until = Instant::now() + Duration::from_millis(left_ms);
-        Ok(Stream { bearer: self.clone(), _room: room, stream, number, until, over: false })
+        Ok(Stream { bearer: self.clone(), _room: room, opened, number, until, over: false })
     }
 }
 
@@ -83,7 +83,7 @@ impl Stream {
             if self.over || self.bearer.at_work().is_err() || Instant::now() >= self.until {
                 return None;
             }
-            match outbox.next(self.stream, self.number) {
+            match outbox.next(self.opened, self.number) {
                 Next::Message(cursor, accepted) => {
                     self.number = cursor.number() + 1;
                     return Some(Streamed::Message(cursor, accepted));

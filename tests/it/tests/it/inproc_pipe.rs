@@ -388,7 +388,7 @@ async fn guests_get_the_same_through_a_pipe_as_without() {
         r#""skills":["misbehave"]"#,
         "log-flood.done 600",
         "stdout: two streams",
-        r#""to":{"Agent":"echo"}"#,
+        r#""to":{"Queue":"echo"}"#,
     ] {
         assert!(all.contains(part) || all.contains(&part.replace('"', "\\\"")), "{part} is not in:\n{all}");
     }
