@@ -94,7 +94,10 @@ pub(crate) async fn run(args: HostArgs) -> anyhow::Result<()> {
     stores.state.close().await;
     sqlite.close().await;
     if level.dropped() > 0 {
-        tracing::warn!(lines = level.dropped(), "log lines were dropped: standard error was not read fast enough");
+        tracing::warn!(
+            lines = level.dropped(),
+            "log lines were dropped: standard error was not read fast enough, or took none"
+        );
     }
     tracing::info!("stopped");
     served.context("the API ended")

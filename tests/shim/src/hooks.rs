@@ -7,9 +7,9 @@ use std::os::fd::RawFd;
 
 use libc::{clockid_t, iovec, mode_t, off_t, size_t, ssize_t, timespec};
 
-use crate::clock;
 use crate::shim::{Change, shim};
 use crate::target::Target;
+use crate::{clock, failure};
 
 /// write(2).
 #[unsafe(no_mangle)]
@@ -202,6 +202,9 @@ fn changed<'a, T>(fd: RawFd, change: impl FnOnce(&Target) -> Change<'a>, act: im
 }
 
 fn synced(fd: RawFd, act: impl FnOnce() -> c_int) -> c_int {
+    if failure::is_due(fd) {
+        return refused(libc::EIO);
+    }
     match shim().and_then(|shim| Some((shim, shim.target(fd)?))) {
         Some((shim, target)) => shim.sync(&target, act),
         None => act(),

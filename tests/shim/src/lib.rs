@@ -11,6 +11,7 @@
 
 mod clock;
 mod entries;
+mod failure;
 mod hooks;
 mod log;
 mod raw;

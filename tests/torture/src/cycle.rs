@@ -64,6 +64,7 @@ impl Run {
             Fault::ClockJumps => self.clock_jumps().await?,
             Fault::DiskFull | Fault::InodesFull => self.full(fault).await?,
             Fault::FlippedBit => self.flipped_bit().await?,
+            Fault::FailedSync => self.failed_sync().await?,
         };
         let lost = self.drain().await;
         if let Some((victim, before)) = &done.flipped {

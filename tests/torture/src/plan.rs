@@ -44,10 +44,12 @@ pub(crate) enum Fault {
     ClockJumps,
     /// One bit of a message that waits is another.
     FlippedBit,
+    /// A sync of the messages' log fails once.
+    FailedSync,
 }
 
 /// Each comes once a round; the first ones are the short form.
-const ROUND: [Fault; 11] = [
+const ROUND: [Fault; 12] = [
     Fault::Kill,
     Fault::PowerCut,
     Fault::FlippedBit,
@@ -59,6 +61,7 @@ const ROUND: [Fault; 11] = [
     Fault::Pause,
     Fault::FewDescriptors,
     Fault::ClockJumps,
+    Fault::FailedSync,
 ];
 
 impl Fault {
@@ -75,6 +78,7 @@ impl Fault {
             Self::FewDescriptors => "few descriptors",
             Self::ClockJumps => "clock jumps",
             Self::FlippedBit => "flipped bit",
+            Self::FailedSync => "failed sync",
         }
     }
 }
@@ -98,7 +102,7 @@ mod tests {
 
     #[test]
     fn every_fault_comes_once_in_each_round() {
-        let faults = faults(33, &mut Chance::new(3));
+        let faults = faults(36, &mut Chance::new(3));
         for round in faults.chunks(ROUND.len()) {
             let mut round = round.to_vec();
             round.sort();

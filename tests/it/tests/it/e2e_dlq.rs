@@ -83,6 +83,47 @@ async fn a_letter_is_sent_again_once_however_often_it_is_asked_for() {
 }
 
 #[tokio::test]
+async fn a_letter_is_sent_again_with_what_its_sender_may_do_now() {
+    let host = host(0).await;
+    host.api.deploy("acme", &Package::zoo()).await;
+    let order =
+        json!({ "agent": "sink", "type": "fail-reject", "payload": "no", "options": [["qos", "at-least-once"]] });
+    let receipt = host.api.ask("acme", "zoo", "send", &order).await.said();
+    assert_eq!(receipt["ok"]["durability"], "durable", "{receipt}");
+    let letter = letters_of(&host.api, 1).await.remove(0);
+    let set_policy = async |text: &str| {
+        host.api.call("PUT", "/api/tenants/acme/policy", Some(&json!({ "policy": text }))).await.ok();
+    };
+    let replay = async |letter: &Value| host.api.post(&at(letter, "/replay"), json!({})).await;
+
+    set_policy("").await;
+    replay(&letter).await.refused(422, "send-not-granted");
+    assert_eq!(letters_of(&host.api, 1).await[0]["replayedAt"], Value::Null);
+    set_policy("[[allow]]\nsend = '*'\n").await;
+    replay(&letter).await.ok();
+    let again = letters_of(&host.api, 2).await.remove(1);
+    host.api.delete("acme", "zoo").await;
+    replay(&again).await.refused(422, "sender-gone");
+    letters_of(&host.api, 2).await;
+}
+
+#[tokio::test]
+async fn with_no_room_for_dead_letters_what_would_be_one_stays_in_its_queue() {
+    let host = host(1).await;
+    host.api.call("PUT", "/api/tenants/acme/quota", Some(&json!({ "limits": { "dead-letters": 1 } }))).await.ok();
+    let body = json!({ "type": "fail-reject", "payload": "one too many", "qos": "at-least-once" });
+    host.api.post("/api/agents/sink/messages?tenant=acme", body).await.ok();
+    eventually("it was handled", async || {
+        (host.api.agent("acme", "sink").await["counters"]["failed"] == 2).then_some(())
+    })
+    .await;
+    letters_of(&host.api, 1).await;
+    let queues = host.api.get("/api/queues?tenant=acme").await.ok();
+    let sink = queues["items"].as_array().unwrap().iter().find(|queue| queue["name"] == "acme-sink").unwrap();
+    assert_eq!(sink["messages"], 1, "{queues:#}");
+}
+
+#[tokio::test]
 async fn many_are_sent_again_by_what_they_are_and_the_report_says_how_far_it_came() {
     let host = host(3).await;
     let replay = async |body| host.api.post("/api/dlq/replay?tenant=acme", body).await.ok();

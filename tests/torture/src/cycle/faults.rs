@@ -212,6 +212,36 @@ impl Run {
         Ok(done)
     }
 
+    /// A sync of the messages' log fails once: what the disk holds is not known from then on, and nothing is acknowledged before the
+    /// host was started again.
+    pub(super) async fn failed_sync(&mut self) -> io::Result<Done> {
+        self.host.terminate();
+        let due = self.town.home.join("fail-sync");
+        let setup = self.town.setup(None).env("LD_PRELOAD", &cut::shim());
+        self.host = start(setup.env("SHIM_FAIL_SYNC", &due.to_string_lossy())).await.0;
+        let (after, failed) = (self.some_load(), RefCell::new(Ok(false)));
+        self.under_load(async |host: &Host| {
+            sleep(after).await;
+            let made = fs::write(&due, b"");
+            let said = self.look(RECOVERY_TIME_MAX, async || says_that_it_keeps_nothing(host).await).await;
+            *failed.borrow_mut() = made.map(|()| said);
+        })
+        .await;
+        if !failed.into_inner()? {
+            self.complain("a sync failed and /readyz does not say so".to_owned());
+        }
+        let before = self.book.borrow().acked;
+        self.under_load(async |_: &Host| sleep(FAULT_LASTS).await).await;
+        let acked = self.book.borrow().acked - before;
+        if acked > 0 {
+            self.complain(format!("{acked} messages were acknowledged after a failed sync"));
+        }
+        self.host.terminate();
+        let mut done = Done::new(format!("one failed, and nothing was taken for {} ms", FAULT_LASTS.as_millis()));
+        self.start(&mut done).await;
+        Ok(done)
+    }
+
     /// The audit says that something kept for a receiver was not accepted.
     pub(super) async fn expect_report(&self, victim: &Missing, before: &[u8]) {
         let path = reports_path(&victim.tenant);
@@ -225,4 +255,10 @@ impl Run {
 
 fn reports_path(tenant: &str) -> String {
     format!("/api/audit?tenant={tenant}&action=message.accept&limit=1000")
+}
+
+async fn says_that_it_keeps_nothing(host: &Host) -> bool {
+    let ready = host.api.get("/readyz").await.json();
+    let checks = ready["checks"].as_array().cloned().unwrap_or_default();
+    checks.iter().any(|check| check["name"] == "journal" && check["ok"] == false)
 }
