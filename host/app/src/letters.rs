@@ -73,7 +73,14 @@ impl App {
         self.fleet().operator(tenant)?;
         let counts = self.journal().letter_counts().await?;
         let letters = counts.into_iter().find(|(of, _)| of == tenant).map_or(0, |(_, count)| count);
-        Ok((self.fleet().parts().bus.queues(tenant), letters))
+        let mut queues = self.fleet().parts().bus.queues(tenant);
+        // Every tenant has them, whether somebody takes from them or not.
+        for shared in [Queue::Agents, Queue::Orchestrator] {
+            if let Err(place) = queues.binary_search_by(|view| view.queue.cmp(&shared)) {
+                queues.insert(place, QueueView::empty(shared));
+            }
+        }
+        Ok((queues, letters))
     }
 
     /// A tenant's dead letters behind a number, oldest first.
@@ -160,7 +167,9 @@ impl App {
         let (app, tenant) = (self.clone(), tenant.clone());
         let purge = move |_| async move {
             app.fleet().operator(&tenant)?;
-            Ok::<_, AppError>(app.journal().purge(&tenant, which).await?)
+            let purged = app.journal().purge(&tenant, which).await?;
+            app.fleet().parts().bus.letters_gone(&tenant, purged);
+            Ok::<_, AppError>(purged)
         };
         self.controlled(act, purge).await
     }
@@ -193,7 +202,9 @@ impl App {
                 if report.replayed >= REPLAYS_MAX || Instant::now() >= until {
                     return Ok(report.stopped("limit"));
                 }
-                match self.replay_one(letter).await {
+                // Another call may have deleted it meanwhile.
+                let Some(letter) = self.journal().letter(tenant, letter.id).await? else { continue };
+                match self.replay_one(&letter).await {
                     Ok(_) => report.replayed += 1,
                     Err(error) if is_of_all(&error) => return Ok(report.stopped(error.code())),
                     Err(error) => report.refused_by(&error),

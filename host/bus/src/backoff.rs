@@ -7,7 +7,7 @@ const FIRST: Duration = Duration::from_millis(100);
 /// The longest wait the host chooses.
 const WAIT_MAX: Duration = Duration::from_mins(5);
 /// The longest wait an agent may wish for.
-const WISH_MAX: Duration = Duration::from_hours(24);
+const WISH_MAX: Duration = Duration::from_hours(12);
 
 /// The wait after so many failures: as long as the receiver wishes, or twice as long as the time before, and by chance up to a
 /// quarter longer, so that what failed together is not tried again together.
@@ -48,7 +48,7 @@ mod tests {
         check(13, None, 300_000);
         check(u32::MAX, None, 300_000);
         check(3, Some(7), 7);
-        check(1, Some(u64::MAX), 86_400_000);
+        check(1, Some(u64::MAX), 43_200_000);
     }
 
     #[test]

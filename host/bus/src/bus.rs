@@ -6,7 +6,7 @@ use std::sync::Arc;
 use host_gate::{Accepted, Delivery, Stamped};
 use host_model::{AgentId, Queue, Receipt, TenantId, TopicPattern};
 
-use crate::{Binding, Handover, JournalError, KeepHealth, Kept, LetterId, QueueLimits, QueueView, Verdict};
+use crate::{Binding, Handover, JournalError, KeepHealth, Kept, Letter, QueueLimits, QueueView, Verdict};
 
 /// What a subscriber wants to receive. All of it lies in one tenant.
 #[derive(Debug, Clone)]
@@ -137,7 +137,7 @@ pub trait Bus: Send + Sync {
 
     /// Keeps the message that a dead letter is sent again as, and marks the letter with it. The second time the receipt is the
     /// same, and nothing is sent.
-    fn replay(&self, _stamped: Stamped, _letter: LetterId) -> Keeping {
+    fn replay(&self, _stamped: Stamped, _letter: &Letter) -> Keeping {
         Box::pin(async { Err(BusError::Unkept(KeepHealth::Absent)) })
     }
 
@@ -154,6 +154,9 @@ pub trait Bus: Send + Sync {
     fn forget<'a>(&'a self, _tenant: &'a TenantId) -> Forgetting<'a> {
         Box::pin(async { Ok(()) })
     }
+
+    /// Dead letters of a tenant were deleted: there is room for others.
+    fn letters_gone(&self, _tenant: &TenantId, _count: u64) {}
 
     /// Sets what a tenant may keep. What lies there beyond it stays.
     fn set_limits(&self, _tenant: &TenantId, _limits: QueueLimits) {}

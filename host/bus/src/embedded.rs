@@ -10,8 +10,8 @@ use host_model::{AgentId, Destination, Durability, Queue, Receipt, TenantId};
 use parking_lot::RwLock;
 
 use crate::{
-    Binding, Bus, BusError, Forgetting, Inbound, Interest, KeepHealth, Keeper, Keeping, LetterId, NotTaken,
-    QueueLimits, QueueView, Subscribe, SubscriptionId, Verdict,
+    Binding, Bus, BusError, Forgetting, Inbound, Interest, KeepHealth, Keeper, Keeping, Letter, NotTaken, QueueLimits,
+    QueueView, Subscribe, SubscriptionId, Verdict,
 };
 
 /// Holds the subscriptions of each tenant apart, so that routing starts at the stamp's tenant and never looks beyond.
@@ -140,7 +140,7 @@ impl Bus for EmbeddedBus {
         self.keep_by(stamped, |keeper, stamped| Box::pin(keeper.keep(stamped)))
     }
 
-    fn replay(&self, stamped: Stamped, letter: LetterId) -> Keeping {
+    fn replay(&self, stamped: Stamped, letter: &Letter) -> Keeping {
         self.keep_by(stamped, |keeper, stamped| Box::pin(keeper.replay(stamped, letter)))
     }
 
@@ -169,6 +169,12 @@ impl Bus for EmbeddedBus {
                 None => Ok(()),
             }
         })
+    }
+
+    fn letters_gone(&self, tenant: &TenantId, count: u64) {
+        if let Some(keeper) = &self.keeper {
+            keeper.letters_gone(tenant, count);
+        }
     }
 
     fn set_limits(&self, tenant: &TenantId, limits: QueueLimits) {

@@ -218,7 +218,8 @@ pub trait Journal: Send + Sync {
     /// The last position that was given, or 0.
     async fn last(&self) -> Result<Position, JournalError>;
 
-    /// A tenant's dead letters behind a number, in their order; at most so many. Frames included.
+    /// A tenant's dead letters behind a number, in their order, and fewer than so many only at their end. Their frames are empty: one
+    /// by itself has its own.
     async fn letters(&self, tenant: &TenantId, after: LetterId, len_max: usize) -> Result<Vec<Letter>, JournalError>;
 
     /// One dead letter of a tenant.
@@ -235,4 +236,7 @@ pub trait Journal: Send + Sync {
 
     /// Forgets ids that need not be remembered after this moment, and says how many. Those of messages that still wait stay.
     async fn forget_until(&self, now: Timestamp) -> Result<u64, JournalError>;
+
+    /// Forgets the oldest ids of a tenant that has more than so many, and says how many. Those of messages that still wait stay.
+    async fn forget_beyond(&self, tenant: &TenantId, ids_max: u64) -> Result<u64, JournalError>;
 }

@@ -18,13 +18,15 @@ use self::pump::Consumer;
 use self::tenant::Tenant;
 use self::writer::{Keeping, Writer};
 use crate::{
-    Binding, BusError, Inbound, Journal, JournalError, Keep, KeepHealth, LetterId, Notices, Position, QueueLimits,
+    Binding, BusError, Inbound, Journal, JournalError, Keep, KeepHealth, Letter, Notices, Position, QueueLimits,
     QueueView, SubscriptionId, Verdict,
 };
 
 /// For how long the id of a message is remembered after it was taken, in milliseconds, if it does not wait for longer: within that
 /// time a message sent again under its id is known.
 const REMEMBER_MS: u64 = 24 * 60 * 60 * 1_000;
+/// Ids of a tenant that are remembered; with more, the oldest are forgotten earlier, but for those of messages that wait.
+const IDS_MAX: u64 = 1_000_000;
 
 /// What a keeper works with.
 pub struct KeeperParts {
@@ -112,10 +114,25 @@ impl Keeper {
         self.tenant(tenant).unbind(agent);
     }
 
-    /// Forgets a deleted tenant with all it has.
+    /// Forgets a deleted tenant with all it has. Nothing of it is sent any more; until this has succeeded, it can go on as before.
     pub async fn forget(&self, tenant: &TenantId) -> Result<(), JournalError> {
+        self.0.house.journal.forget_tenant(tenant).await?;
         self.0.tenants.write().remove(tenant);
-        self.0.house.journal.forget_tenant(tenant).await
+        Ok(())
+    }
+
+    /// After a start, when all agents are bound: what waits for agents that are not there is given up, and what is left of tenants
+    /// that are not there is forgotten.
+    pub async fn clear(&self, is_there: impl Fn(&TenantId) -> bool) -> Result<(), JournalError> {
+        let tenants: Vec<TenantId> = self.0.tenants.read().keys().cloned().collect();
+        for id in tenants {
+            if is_there(&id) {
+                self.tenant(&id).end_unbound();
+            } else {
+                self.forget(&id).await?;
+            }
+        }
+        Ok(())
     }
 
     /// Keeps a message and returns once it is synced. Nothing is lost if the wait is given up, and the message may be kept all the same.
@@ -124,21 +141,25 @@ impl Keeper {
         async move { kept(begun?).await }
     }
 
-    /// Keeps the message that a dead letter is sent again as. One that was sent again is not sent a second time.
+    /// Keeps the message that a dead letter is sent again as, for the queue it died in. One that was sent again is not sent a second
+    /// time.
     pub fn replay(
         &self,
         stamped: &Stamped,
-        letter: LetterId,
+        letter: &Letter,
     ) -> impl Future<Output = Result<Receipt, BusError>> + Send + use<> {
         let begun = self.begin(stamped, Some(letter));
         async move { kept(begun?).await }
     }
 
-    fn begin(&self, stamped: &Stamped, replay: Option<LetterId>) -> Result<Begun, BusError> {
+    fn begin(&self, stamped: &Stamped, replay: Option<&Letter>) -> Result<Begun, BusError> {
         let envelope = stamped.envelope();
         let id = envelope.id;
         let tenant = self.tenant(&envelope.tenant);
-        let pumps = tenant.pumps_for(&envelope.to)?;
+        let pumps = match replay {
+            Some(letter) => tenant.pump_again(&letter.queue)?,
+            None => tenant.pumps_for(&envelope.to)?,
+        };
         if pumps.is_empty() {
             return Ok(Begun { id, wait: None });
         }
@@ -154,6 +175,7 @@ impl Keeper {
             remember_until: Timestamp::from_millis(kept.as_millis().saturating_add(REMEMBER_MS)),
         };
         let (answer, wait) = oneshot::channel();
+        let replay = replay.map(|letter| letter.id);
         self.0.house.writer.keep(Keeping { keep, replay, reserved, pumps, reply: answer })?;
         Ok(Begun { id, wait: Some(wait) })
     }
@@ -205,10 +227,16 @@ impl Keeper {
     /// now and then.
     pub async fn tend(&self) -> Result<(), JournalError> {
         let tenants: Vec<Arc<Tenant>> = self.0.tenants.read().values().cloned().collect();
-        for pump in tenants.iter().flat_map(|tenant| tenant.all()) {
-            pump.expire().await?;
+        let House { journal, clock, .. } = &*self.0.house;
+        for tenant in &tenants {
+            for pump in tenant.all() {
+                pump.expire().await?;
+            }
+            if tenant.usage.has_many_new_ids() {
+                journal.forget_beyond(tenant.id(), IDS_MAX).await?;
+            }
         }
-        self.0.house.journal.forget_until(self.0.house.clock.now()).await.map(drop)
+        journal.forget_until(clock.now()).await.map(drop)
     }
 
     fn tenant(&self, id: &TenantId) -> Arc<Tenant> {

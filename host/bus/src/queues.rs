@@ -63,6 +63,13 @@ pub struct QueueView {
     pub consumers: u64,
 }
 
+impl QueueView {
+    /// A queue that nothing is in and nobody takes from.
+    pub fn empty(queue: Queue) -> Self {
+        Self { queue, messages: 0, bytes: 0, in_flight: 0, quarantined: 0, oldest: None, consumers: 0 }
+    }
+}
+
 /// Whether messages can be kept now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum KeepHealth {

@@ -10,8 +10,9 @@ pub(crate) struct Deaths {
 
 impl Notices for Deaths {
     fn died(&self, tenant: &TenantId, queue: &Queue, message: MessageId, death: &Death) {
-        let Death { cause, detail, attempts, .. } = death;
-        tracing::warn!(%tenant, %queue, %message, cause = cause.as_str(), attempts, detail, "a message is a dead letter");
+        // Without its detail: that may be a guest's own words about what the message says.
+        let Death { cause, attempts, .. } = death;
+        tracing::warn!(%tenant, %queue, %message, cause = cause.as_str(), attempts, "a message is a dead letter");
         let actor = match queue {
             Queue::Agent(agent) => Actor::from(agent),
             Queue::Agents | Queue::Orchestrator => Actor::Host,

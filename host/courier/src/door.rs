@@ -55,8 +55,9 @@ impl Inbound for Door {
     }
 
     fn take(&self, kept: &Kept<'_>) -> Handover {
+        // It may be switched on again.
         if self.party.switch.check().is_err() {
-            return Handover::Gone;
+            return Handover::Full;
         }
         match self.accept(kept).map(|accepted| self.push(accepted)) {
             Ok(Ok(())) => Handover::Taken,
@@ -89,10 +90,11 @@ impl Door {
     fn not(&self, why: &Refused) -> Handover {
         not_accepted(&self.ledger, &self.party.caller, why);
         let cause = match why {
+            // Of those who share the queue another may: it waits.
+            Refused::QueueNotGranted => return Handover::Full,
             Refused::Expired => DeathCause::Expired,
             Refused::KeyRevoked { .. } => DeathCause::KeyRevoked,
             Refused::SubscribeNotGranted
-            | Refused::QueueNotGranted
             | Refused::FrameTooLarge { .. }
             | Refused::PayloadTooLarge { .. }
             | Refused::TooManyHeaders { .. }

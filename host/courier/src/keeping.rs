@@ -148,7 +148,7 @@ impl Courier {
     /// Sends a dead letter again, as its sender, with what that sender may do now. Doing it twice sends it once.
     pub async fn replay(&self, sender: &Arc<Party>, letter: &Letter) -> Result<Receipt, Refusal> {
         let sent = match self.readmit(sender, letter) {
-            Ok(stamped) => self.parts().bus.replay(stamped, letter.id).await.map_err(of_bus),
+            Ok(stamped) => self.parts().bus.replay(stamped, letter).await.map_err(of_bus),
             Err(refusal) => Err(refusal),
         };
         sent.inspect_err(|refusal| refused(&self.parts().ledger, &sender.caller, "message.replay", refusal))

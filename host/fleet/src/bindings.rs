@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use host_bus::{Binding, QueueLimits};
 use host_courier::Party;
+use host_model::Grants;
 use host_quota::TenantLimits;
 
 use crate::agent::Agent;
@@ -15,6 +16,15 @@ impl Fleet {
         let grants = tenant.grants_now(agent);
         let (tenant, agent) = (agent.tenant.clone(), agent.id.clone());
         self.parts().bus.bind(Binding { tenant, agent, topics: grants.subscribe, shared: grants.queues });
+    }
+
+    /// Has the bus keep also what the version before received, until it is clear which of the two it is.
+    pub(crate) fn bind_both(&self, tenant: &Tenant, agent: &Agent, before: Grants) {
+        let now = tenant.grants_now(agent);
+        let (tenant, agent) = (agent.tenant.clone(), agent.id.clone());
+        let topics = now.subscribe.into_iter().chain(before.subscribe).collect();
+        let shared = now.queues.into_iter().chain(before.queues).collect();
+        self.parts().bus.bind(Binding { tenant, agent, topics, shared });
     }
 
     pub(crate) fn bind_all(&self, tenant: &Tenant) {

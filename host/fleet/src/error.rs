@@ -70,7 +70,10 @@ pub enum FleetError {
     #[error(transparent)]
     Component(#[from] ComponentError),
     /// It is external: nothing of it runs here.
-    #[error("agent '{0}' is external: there is nothing of it here to start, stop, command or approve")]
+    #[error(
+        "agent '{0}' is external: there is nothing of it here to start, stop, command, approve or quarantine; its tokens can be \
+             revoked"
+    )]
     External(AgentId),
     /// It is deployed, and an external agent is asked for.
     #[error("agent '{0}' is deployed here, and needs no token: the host speaks for it")]

@@ -11,11 +11,13 @@ mod tokens;
 use std::sync::Arc;
 use std::time::Duration;
 
-use host_bus::{Interest, Subscribe, SubscriptionId};
+use host_bus::{Inbound, Interest, Subscribe, SubscriptionId};
 use host_component::Manifest;
 use host_courier::{Counters, Party};
+use host_gate::Accepted;
 use host_ledger::Recorded;
 use host_model::{AgentId, Caller, Queue, TenantId};
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::fleet::{Fleet, Tenant};
@@ -42,7 +44,9 @@ pub(crate) struct External {
     party: Arc<Party>,
     hold: AgentHold,
     outbox: Arc<Outbox>,
-    subscriptions: Vec<SubscriptionId>,
+    inbound: Arc<dyn Inbound>,
+    /// Made while a stream is open: nothing is handed to somebody who is not there.
+    subscriptions: Mutex<Vec<SubscriptionId>>,
 }
 
 impl Fleet {
@@ -116,10 +120,12 @@ impl Fleet {
         let external = found.external(agent)?;
         let named = self.token_book().of(tenant, agent).into_iter().find(|kept| kept.id() == token);
         let named = named.ok_or(FleetError::NoToken(token))?;
-        // First where it is looked up: should the store fail, it proves nothing until the host is started again.
+        // From now on it has expired. Should the store fail, it can be named once more.
+        self.token_book().add(TokenRecord { expires: self.parts().clock.now(), ..named.clone() });
+        self.end_stream(&external, external.subscriptions.lock());
+        self.parts().external.delete_token(&named.digest).await?;
         self.token_book().remove(&named.digest);
-        external.outbox.end_stream();
-        Ok(self.parts().external.delete_token(&named.digest).await?)
+        Ok(())
     }
 
     /// Whom a token is for. `None` for every text that is no valid token now.
@@ -191,14 +197,39 @@ impl Fleet {
         Ok(tenant.take_in(|policies| {
             let party = tenant.external_party(policies, caller, &manifest, counters, hold.switch());
             self.bind_party(&party);
-            let subscriptions = self.subscribe_external(&party, &manifest, &outbox);
-            External { record, manifest, party, hold, outbox, subscriptions }
+            let inbound = self.parts().courier.inbound(party.clone(), outbox.clone());
+            External { record, manifest, party, hold, outbox, inbound, subscriptions: Mutex::default() }
         }))
     }
 
-    fn subscribe_external(&self, party: &Arc<Party>, manifest: &Manifest, outbox: &Arc<Outbox>) -> Vec<SubscriptionId> {
-        let inbound = self.parts().courier.inbound(party.clone(), outbox.clone());
-        let (tenant, agent) = (party.caller.tenant(), party.caller.agent());
+    /// Serves a stream, from now on and in place of the one before: gives its number, and the first message it may have.
+    fn listen(&self, external: &External) -> (u64, u64) {
+        let mut subscriptions = external.subscriptions.lock();
+        let opened = external.outbox.open();
+        if subscriptions.is_empty() {
+            *subscriptions = self.subscribe_external(external);
+        }
+        opened
+    }
+
+    /// A stream has ended. Nothing, if another one took its place.
+    fn leave(&self, external: &External, stream: u64) {
+        let subscriptions = external.subscriptions.lock();
+        if external.outbox.serves(stream) {
+            self.end_stream(external, subscriptions);
+        }
+    }
+
+    /// Ends the stream that is open.
+    fn end_stream(&self, external: &External, mut subscriptions: MutexGuard<'_, Vec<SubscriptionId>>) {
+        self.unsubscribe_external(external, &mut subscriptions);
+        let left = external.outbox.end_stream();
+        drop(subscriptions);
+        self.give_back(external, left);
+    }
+
+    fn subscribe_external(&self, external: &External) -> Vec<SubscriptionId> {
+        let External { record: ExternalRecord { tenant, agent, .. }, manifest, inbound, .. } = external;
         let topics = manifest.grants.subscribe.iter().cloned().map(Interest::Topics);
         let queues = std::iter::once(Queue::Agent(agent.clone())).chain(manifest.grants.queues.iter().cloned());
         let queues = queues.map(|queue| Interest::Queue { queue, in_flight_max: UNACKNOWLEDGED_MAX });
@@ -207,13 +238,21 @@ impl Fleet {
         interests.map(|interest| self.parts().bus.subscribe(subscribe(interest), inbound.clone())).collect()
     }
 
+    fn unsubscribe_external(&self, external: &External, subscriptions: &mut Vec<SubscriptionId>) {
+        for subscription in subscriptions.drain(..) {
+            self.parts().bus.unsubscribe(&external.record.tenant, subscription);
+        }
+    }
+
     fn close(&self, external: &External) {
         external.hold.switch().turn_off();
-        for subscription in &external.subscriptions {
-            self.parts().bus.unsubscribe(&external.record.tenant, *subscription);
-        }
-        for left in external.outbox.close() {
-            self.parts().courier.drop_waiting(&external.party, &left);
+        self.unsubscribe_external(external, &mut external.subscriptions.lock());
+        self.give_back(external, external.outbox.close());
+    }
+
+    fn give_back(&self, external: &External, left: Vec<Arc<Accepted>>) {
+        for accepted in left {
+            self.parts().courier.drop_waiting(&external.party, &accepted);
         }
     }
 }

@@ -418,10 +418,14 @@ impl Fleet {
         if let Some(old) = running.take() {
             self.take_down(agent, old).await;
         }
+        let granted_before = tenant.grants_now(agent);
         agent.set_spec(spec.clone());
-        self.bind(tenant, agent);
+        self.bind_both(tenant, agent, granted_before);
         match self.deploy_stopped(tenant, agent, &spec, checked).await {
-            Ok(up) => *running = up,
+            Ok(up) => {
+                self.bind(tenant, agent);
+                *running = up;
+            }
             Err(error) => {
                 agent.set_spec(before.clone());
                 self.bind(tenant, agent);

@@ -74,8 +74,8 @@ tenant_limits! {
     queued_bytes_max = 1 << 30, 1 << 10 => 1 << 50;
     /// Its dead letters.
     dead_letters_max = 10_000, 1 => 100_000_000;
-    /// Hours that a message may wait in a queue.
-    retention_hours_max = 168, 1 => 8_760;
+    /// Hours that a message may wait in a queue: no longer than the keys that sign are remembered.
+    retention_hours_max = 168, 1 => 720;
     /// How often a kept message is tried.
     message_attempts_max = 5, 1 => 100;
     /// Its share of a busy host, against the other tenants' shares.

@@ -127,7 +127,7 @@ section! {
         queued_mib_max: u32 = 1_024,
         /// Its dead letters, 1 to 100000000.
         dead_letters_max: u32 = 10_000,
-        /// Hours that a message may wait in a queue, 1 to 8760.
+        /// Hours that a message may wait in a queue, 1 to 720.
         retention_hours_max: u32 = 168,
         /// How often a kept message is tried, 1 to 100.
         message_attempts_max: u32 = 5,

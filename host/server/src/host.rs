@@ -216,10 +216,18 @@ async fn wire(
     let shards =
         Shards::start(shard_count(config), &tokio::runtime::Handle::current()).context("cannot start the shards")?;
     let fleet = Fleet::load(parts, shards).await?;
+    clear(&keeper, &fleet).await;
     let app = App::new(AppParts { fleet, courier, registry, logs, ledger, usage, vault, journal });
     finish_rotation(&app).await;
     app.ensure_keys().await?;
     Ok((app, keeper))
+}
+
+/// What a deletion left undone when the host was killed is tried again at the next start.
+async fn clear(keeper: &Keeper, fleet: &Fleet) {
+    if let Err(error) = keeper.clear(|tenant| fleet.operator(tenant).is_ok()).await {
+        tracing::error!(%error, "what a deleted tenant left in the journal is still there");
+    }
 }
 
 /// The vault works under two keys as under one: that it still has two is no reason not to start.

@@ -85,13 +85,14 @@ impl SqliteJournal {
         self.writer.close().await;
     }
 
-    /// Refuses new messages while there is still room for those that are kept to be settled.
+    /// Refuses new messages while there is still room for those that are kept to be settled. A message is written to the log and,
+    /// when the log is cut, to the database.
     fn check_room(&self, changes: &[Change]) -> Result<(), JournalError> {
         let asked: u64 = changes.iter().map(new_bytes).sum();
         let left = || {
             self.reserve.left().map_err(|error| JournalError::Broken { act: "look at the disk", source: error.into() })
         };
-        if asked == 0 || asked <= left()? { Ok(()) } else { Err(JournalError::Full) }
+        if asked == 0 || asked.saturating_mul(2) <= left()? { Ok(()) } else { Err(JournalError::Full) }
     }
 }
 
@@ -183,6 +184,10 @@ impl Journal for SqliteJournal {
 
     async fn forget_until(&self, now: Timestamp) -> Result<u64, JournalError> {
         forget::until(&self.writer, &self.readers, now).await
+    }
+
+    async fn forget_beyond(&self, tenant: &TenantId, ids_max: u64) -> Result<u64, JournalError> {
+        forget::beyond(&self.writer, &self.readers, tenant, ids_max).await
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use foldhash::fast::RandomState;
-use host_model::{MessageId, Queue, TenantId, Timestamp};
+use host_model::{DeathCause, MessageId, Queue, TenantId, Timestamp};
 use parking_lot::Mutex;
 
 use super::House;
@@ -25,10 +25,13 @@ const READ_BYTES_MAX: usize = 4 << 20;
 const LATER_MAX: usize = 256;
 /// Decisions that are not on the disk yet. With more of them nothing else is handed out.
 const SETTLING_MAX: usize = 256;
-/// When a receiver without room is asked again.
+/// When a receiver without room is asked again; twice as long each time, up to the longest.
 const FULL_WAIT: Duration = Duration::from_millis(20);
+const FULL_WAIT_MAX: Duration = Duration::from_millis(500);
 /// When a journal that could not be read is asked again.
 const READ_WAIT: Duration = Duration::from_secs(1);
+/// Why a row that cannot be read is set aside.
+const UNREADABLE: &str = "unreadable-row";
 /// When a message is looked at again that could not become a dead letter, because there are too many.
 const LETTERS_FULL_WAIT: Duration = Duration::from_secs(30);
 
@@ -46,16 +49,25 @@ pub(super) struct Consumer {
     inbound: Arc<dyn Inbound>,
     in_flight_max: usize,
     in_flight: usize,
+    /// It said that it has no room, and nothing of it has ended since.
+    full: bool,
     /// It said that it takes nothing any more.
     gone: bool,
+}
+
+/// A message that waits outside the window.
+struct Later {
+    waiting: Waiting,
+    /// It is to be a dead letter, and there was no room for one.
+    death: Option<Death>,
 }
 
 #[derive(Default)]
 struct State {
     /// In the order in which they are handed out.
     window: VecDeque<Waiting>,
-    /// To be tried again, each at its own time.
-    later: HashMap<MessageId, Waiting, RandomState>,
+    /// Each to be looked at again at its own time.
+    later: HashMap<MessageId, Later, RandomState>,
     in_flight: HashMap<MessageId, (Waiting, SubscriptionId), RandomState>,
     consumers: Vec<Consumer>,
     turn: usize,
@@ -65,21 +77,24 @@ struct State {
     last: Position,
     loading: bool,
     nudged: bool,
+    /// How often in a row nobody had room.
+    full: u32,
     settling: usize,
     messages: u64,
     bytes: u64,
     quarantined: u64,
-    /// Its agent is gone: what comes out of the journal now is given up.
-    ended: bool,
+    /// What comes out of the journal is given up: the oldest, which waited for too long, or all of it. It is read although nobody
+    /// receives.
+    gives_up: Option<GivenUp>,
 }
 
 impl Consumer {
     pub(super) fn new(id: SubscriptionId, inbound: Arc<dyn Inbound>, in_flight_max: u32) -> Self {
-        Self { id, inbound, in_flight_max: in_flight_max as usize, in_flight: 0, gone: false }
+        Self { id, inbound, in_flight_max: in_flight_max as usize, in_flight: 0, full: false, gone: false }
     }
 
     fn has_room(&self) -> bool {
-        !self.gone && self.in_flight < self.in_flight_max
+        !self.gone && !self.full && self.in_flight < self.in_flight_max
     }
 }
 
@@ -106,7 +121,7 @@ impl Pump {
         state.last = position;
         state.messages += 1;
         state.bytes += keep.sealed.bytes().len() as u64;
-        if all_loaded && state.window.len() < WINDOW_MAX {
+        if all_loaded && state.has_window_for(keep.sealed.bytes().len()) {
             state.loaded = position;
             state.window.push_back(Waiting {
                 position,
@@ -139,6 +154,7 @@ impl Pump {
         let Some((mut waiting, consumer)) = state.in_flight.remove(&message) else { return };
         if let Some(consumer) = state.consumers.iter_mut().find(|other| other.id == consumer) {
             consumer.in_flight = consumer.in_flight.saturating_sub(1);
+            consumer.full = false;
         }
         if !matches!(verdict, Verdict::Done | Verdict::Back) {
             waiting.failures = waiting.failures.saturating_add(1);
@@ -156,18 +172,24 @@ impl Pump {
         }
     }
 
-    /// Its agent is gone: everything that waits is given up.
+    /// Its agent is gone: everything that waits or is being handled is given up.
     pub(super) fn end(self: &Arc<Self>) {
         let mut state = self.state.lock();
-        state.ended = true;
+        state.gives_up = Some(GivenUp::Deleted);
         state.consumers.clear();
+        let handled = std::mem::take(&mut state.in_flight).into_values().map(|(waiting, _)| waiting);
+        let later = std::mem::take(&mut state.later).into_values().map(|later| later.waiting);
+        for waiting in handled.chain(later) {
+            self.decide(&mut state, waiting, GivenUp::Deleted.verdict());
+        }
         self.hand_out(&mut state);
     }
 
     pub(super) fn view(&self) -> QueueView {
         let state = self.state.lock();
         let handled = state.in_flight.values().map(|(waiting, _)| waiting);
-        let oldest = state.window.iter().chain(state.later.values()).chain(handled).map(|waiting| waiting.kept).min();
+        let later = state.later.values().map(|later| &later.waiting);
+        let oldest = state.window.iter().chain(later).chain(handled).map(|waiting| waiting.kept).min();
         QueueView {
             queue: self.queue.clone(),
             messages: state.messages,
@@ -185,10 +207,12 @@ impl Pump {
             let state = self.state.lock();
             state.consumers.is_empty() && !state.loading && state.messages > 0 && state.window.is_empty()
         };
-        if unread && self.first_is_old().await? {
-            self.load(&mut self.state.lock());
+        let expiring = unread && self.first_is_old().await?;
+        let mut state = self.state.lock();
+        if expiring {
+            state.gives_up.get_or_insert(GivenUp::Expired);
         }
-        self.hand_out(&mut self.state.lock());
+        self.hand_out(&mut state);
         Ok(())
     }
 
@@ -207,58 +231,70 @@ impl Pump {
     fn hand_out(self: &Arc<Self>, state: &mut State) {
         while state.settling < SETTLING_MAX && state.later.len() < LATER_MAX {
             let Some(first) = state.window.front() else { break };
-            if state.ended || self.is_over(first) {
+            if first.frame.is_empty() {
                 let Some(waiting) = state.window.pop_front() else { break };
-                let verdict = given_up(state.ended);
-                self.decide(state, waiting, verdict);
+                self.quarantine(state, &waiting, UNREADABLE);
                 continue;
             }
+            let gives_up = match state.gives_up {
+                Some(GivenUp::Deleted) => Some(GivenUp::Deleted),
+                _ => self.is_over(first).then_some(GivenUp::Expired),
+            };
+            if let Some(why) = gives_up {
+                let Some(waiting) = state.window.pop_front() else { break };
+                self.decide(state, waiting, why.verdict());
+                continue;
+            }
+            state.gives_up = None;
             let Some(index) = state.next_consumer() else { break };
             let Some(waiting) = state.window.pop_front() else { break };
-            if !self.offer(state, index, waiting) {
-                break;
-            }
+            self.offer(state, index, waiting);
         }
-        let wanted = state.ended || state.consumers.iter().any(|consumer| !consumer.gone);
+        if !state.window.is_empty() && state.consumers.iter().any(|consumer| consumer.full) {
+            let wait = FULL_WAIT.saturating_mul(1 << state.full.min(16)).min(FULL_WAIT_MAX);
+            self.nudge(state, wait);
+        }
+        let wanted = state.gives_up.is_some() || state.consumers.iter().any(|consumer| !consumer.gone);
         if wanted && state.window.len() < WINDOW_MAX / 4 && state.loaded < state.last {
             self.load(state);
         }
     }
 
-    /// Offers one message to one receiver. False if it is not worth going on.
-    fn offer(self: &Arc<Self>, state: &mut State, index: usize, waiting: Waiting) -> bool {
-        let Some(consumer) = state.consumers.get_mut(index) else { return false };
+    /// Offers one message to one receiver.
+    fn offer(self: &Arc<Self>, state: &mut State, index: usize, waiting: Waiting) {
+        let Some(consumer) = state.consumers.get_mut(index) else { return state.window.push_front(waiting) };
         let handed_before = waiting.position <= self.house.started_at;
         let kept = Kept { tenant: &self.tenant, queue: &self.queue, waiting: &waiting, handed_before };
         let id = consumer.id;
         match consumer.inbound.take(&kept) {
             Handover::Taken => {
                 consumer.in_flight += 1;
+                state.full = 0;
                 state.in_flight.insert(waiting.message, (waiting, id));
             }
             Handover::Full => {
+                consumer.full = true;
                 state.window.push_front(waiting);
-                self.nudge(state, FULL_WAIT);
-                return false;
             }
             Handover::Gone => {
                 consumer.gone = true;
                 state.window.push_front(waiting);
             }
             Handover::Ended(verdict) => self.decide(state, waiting, verdict),
-            Handover::Quarantined(code) => {
-                let Waiting { message, position, .. } = &waiting;
-                tracing::error!(
-                    tenant = %self.tenant, queue = %self.queue, %message, position = position.0, code,
-                    "a message is not what was kept: it is set aside"
-                );
-                state.quarantined += 1;
-                self.leave(state, &waiting);
-                let place = self.place(&waiting);
-                self.write(state, Change::Quarantine { place, code });
-            }
+            Handover::Quarantined(code) => self.quarantine(state, &waiting, code),
         }
-        true
+    }
+
+    fn quarantine(self: &Arc<Self>, state: &mut State, waiting: &Waiting, code: &'static str) {
+        let Waiting { message, position, .. } = waiting;
+        tracing::error!(
+            tenant = %self.tenant, queue = %self.queue, %message, position = position.0, code,
+            "a message is not what was kept: it is set aside"
+        );
+        state.quarantined += 1;
+        self.leave(state, waiting);
+        let place = self.place(waiting);
+        self.write(state, Change::Quarantine { place, code });
     }
 
     /// What becomes of a message that left the window; `failures` counts the attempt that just failed.
@@ -286,14 +322,17 @@ impl Pump {
         waiting.due = Timestamp::from_millis(self.house.clock.now().as_millis().saturating_add(millis));
         let change = Change::Failed { place: self.place(&waiting), failures: waiting.failures, due: waiting.due };
         self.write(state, change);
-        self.park(state, waiting, wait);
+        self.park(state, Later { waiting, death: None }, wait);
     }
 
-    /// With too many dead letters it stays where it is: what was acknowledged is not dropped for want of room elsewhere.
-    fn bury(self: &Arc<Self>, state: &mut State, waiting: Waiting, death: Death) {
+    /// With too many dead letters it stays in its queue until there is room, and nobody is given it again: what was acknowledged is
+    /// not dropped for want of room elsewhere.
+    fn bury(self: &Arc<Self>, state: &mut State, mut waiting: Waiting, death: Death) {
         if !self.usage.take_letter() {
             tracing::warn!(tenant = %self.tenant, queue = %self.queue, "too many dead letters: a message stays in its queue");
-            return self.park(state, waiting, LETTERS_FULL_WAIT);
+            waiting.due = death.at;
+            let later = Later { waiting, death: Some(death) };
+            return self.park(state, later, LETTERS_FULL_WAIT);
         }
         self.leave(state, &waiting);
         if let Some(notices) = &*self.house.notices.read() {
@@ -304,16 +343,18 @@ impl Pump {
     }
 
     /// Has it wait outside the window for a while.
-    fn park(self: &Arc<Self>, state: &mut State, waiting: Waiting, wait: Duration) {
-        let (pump, message) = (self.clone(), waiting.message);
-        state.later.insert(message, waiting);
+    fn park(self: &Arc<Self>, state: &mut State, later: Later, wait: Duration) {
+        let (pump, message) = (self.clone(), later.waiting.message);
+        state.later.insert(message, later);
         self.house.runtime.spawn(async move {
             tokio::time::sleep(wait).await;
             let mut state = pump.state.lock();
-            if let Some(waiting) = state.later.remove(&message) {
-                state.window.push_front(waiting);
-                pump.hand_out(&mut state);
+            let Some(Later { waiting, death }) = state.later.remove(&message) else { return };
+            match death {
+                Some(death) => pump.bury(&mut state, waiting, death),
+                None => state.window.push_front(waiting),
             }
+            pump.hand_out(&mut state);
         });
     }
 
@@ -328,6 +369,10 @@ impl Pump {
             tokio::time::sleep(wait).await;
             let mut state = pump.state.lock();
             state.nudged = false;
+            state.full = state.full.saturating_add(1);
+            for consumer in &mut state.consumers {
+                consumer.full = false;
+            }
             pump.hand_out(&mut state);
         });
     }
@@ -356,17 +401,14 @@ impl Pump {
         });
     }
 
-    /// Takes over what was read. If that was all there was, it reaches up to what was last kept when reading began.
+    /// Takes over what was read. If that is nothing, everything up to what was last kept when reading began is read.
     fn loaded(self: &Arc<Self>, state: &mut State, rows: Vec<Waiting>, last: Position) {
-        let bytes: usize = rows.iter().map(|waiting| waiting.frame.len()).sum();
-        let all = rows.len() < WINDOW_MAX && bytes < READ_BYTES_MAX;
-        let upto = rows.last().map_or(state.loaded, |waiting| waiting.position);
-        state.loaded = if all { last.max(upto) } else { upto };
+        state.loaded = rows.last().map_or(last, |waiting| waiting.position).max(state.loaded);
         let now = self.house.clock.now();
         for waiting in rows {
             match waiting.due.as_millis().checked_sub(now.as_millis()) {
                 Some(wait) if waiting.failures > 0 && wait > 0 => {
-                    self.park(state, waiting, Duration::from_millis(wait));
+                    self.park(state, Later { waiting, death: None }, Duration::from_millis(wait));
                 }
                 _ => state.window.push_back(waiting),
             }
@@ -391,6 +433,13 @@ impl Pump {
 }
 
 impl State {
+    /// Whether a frame of so many bytes is held in memory too. While nobody receives, the oldest is enough: it says since when.
+    fn has_window_for(&self, len: usize) -> bool {
+        let held: usize = self.window.iter().map(|waiting| waiting.frame.len()).sum();
+        let wanted = self.window.is_empty() || self.consumers.iter().any(|consumer| !consumer.gone);
+        wanted && self.window.len() < WINDOW_MAX && held.saturating_add(len) <= READ_BYTES_MAX
+    }
+
     /// The next receiver in turn that has room.
     fn next_consumer(&mut self) -> Option<usize> {
         let len = self.consumers.len();
@@ -408,12 +457,19 @@ impl State {
     }
 }
 
-fn given_up(ended: bool) -> Verdict {
-    use host_model::DeathCause::{Denied, Expired};
-    let (cause, detail) = if ended {
-        (Denied, "its receiver was deleted")
-    } else {
-        (Expired, "it waited for longer than its tenant keeps messages")
-    };
-    Verdict::Dead { cause, detail: detail.to_owned() }
+/// Why a message is given up that nobody was offered.
+#[derive(Clone, Copy)]
+enum GivenUp {
+    Deleted,
+    Expired,
+}
+
+impl GivenUp {
+    fn verdict(self) -> Verdict {
+        let (cause, detail) = match self {
+            Self::Deleted => (DeathCause::Denied, "its receiver was deleted"),
+            Self::Expired => (DeathCause::Expired, "it waited for longer than its tenant keeps messages"),
+        };
+        Verdict::Dead { cause, detail: detail.to_owned() }
+    }
 }

@@ -20,8 +20,14 @@ pub(super) struct Tenant {
 
 impl Tenant {
     pub(super) fn new(id: TenantId, limits: QueueLimits) -> Self {
-        let usage = Arc::new(Usage { limits: RwLock::new(limits), used: Mutex::default() });
+        // What an earlier start remembers is looked at once.
+        let used = Mutex::new(Used { ids: IDS_LOOKED_AT, ..Used::default() });
+        let usage = Arc::new(Usage { limits: RwLock::new(limits), used });
         Self { id, usage, bindings: RwLock::default(), pumps: RwLock::default() }
+    }
+
+    pub(super) fn id(&self) -> &TenantId {
+        &self.id
     }
 
     /// What an earlier start left.
@@ -36,6 +42,21 @@ impl Tenant {
             self.pump_or_new(house, queue);
         }
         self.bindings.write().insert(binding.agent.clone(), binding);
+    }
+
+    /// Gives up what waits for agents that are not there.
+    pub(super) fn end_unbound(&self) {
+        let bindings = self.bindings.read();
+        let is_unbound = |queue: &Queue| matches!(queue, Queue::Agent(agent) if !bindings.contains_key(agent));
+        let ended: Vec<_> = self.pumps.write().extract_if(|queue, _| is_unbound(queue)).collect();
+        for (_, pump) in ended {
+            pump.end();
+        }
+    }
+
+    /// The one queue that a dead letter goes back to.
+    pub(super) fn pump_again(&self, queue: &Queue) -> Result<Vec<Arc<Pump>>, BusError> {
+        self.pumps_for(&Destination::Queue(queue.clone()))
     }
 
     pub(super) fn unbind(&self, agent: &AgentId) {
@@ -86,6 +107,9 @@ impl Tenant {
     }
 }
 
+/// New ids of a tenant, after which those that are too many are looked for.
+const IDS_LOOKED_AT: u64 = 100_000;
+
 /// How much of a tenant waits, against what it may keep.
 pub(super) struct Usage {
     limits: RwLock<QueueLimits>,
@@ -97,7 +121,14 @@ struct Used {
     messages: u64,
     bytes: u64,
     letters: u64,
+    /// Messages on their way into the journal.
+    keeping: usize,
+    /// Messages kept since ids were last forgotten for being too many.
+    ids: u64,
 }
+
+/// Messages of one tenant that may be on their way into the journal: the others' find room behind them.
+const KEEPING_MAX: usize = 512;
 
 /// Room for one message, in so many queues. Dropping it gives the room back.
 pub(super) struct Reserved {
@@ -120,6 +151,9 @@ impl Usage {
         let limits = self.limits();
         let bytes = len.saturating_mul(queues);
         let mut used = self.used.lock();
+        if used.keeping >= KEEPING_MAX {
+            return Err(BusError::KeepingFull { len_max: KEEPING_MAX });
+        }
         let check = |limit, used: u64, more: u64, max: u64| {
             let used = used.saturating_add(more);
             if used > max { Err(BusError::QueuesFull { limit, max, used }) } else { Ok(used) }
@@ -127,6 +161,7 @@ impl Usage {
         let messages = check("queued-messages", used.messages, queues, limits.messages_max)?;
         used.bytes = check("queued-bytes", used.bytes, bytes, limits.bytes_max)?;
         used.messages = messages;
+        used.keeping += 1;
         Ok(Reserved { usage: self.clone(), messages: queues, bytes })
     }
 
@@ -143,8 +178,8 @@ impl Usage {
 
     fn found(&self, messages: u64, bytes: u64) {
         let mut used = self.used.lock();
-        used.messages += messages;
-        used.bytes += bytes;
+        used.messages = used.messages.saturating_add(messages);
+        used.bytes = used.bytes.saturating_add(bytes);
     }
 
     pub(super) fn found_letters(&self, count: u64) {
@@ -160,6 +195,14 @@ impl Usage {
         free
     }
 
+    /// Whether so many ids were kept that it is worth to look for those that are too many; asked again, it counts anew.
+    pub(super) fn has_many_new_ids(&self) -> bool {
+        let mut used = self.used.lock();
+        let many = used.ids >= IDS_LOOKED_AT;
+        used.ids = if many { 0 } else { used.ids };
+        many
+    }
+
     pub(super) fn letters_gone(&self, count: u64) {
         let mut used = self.used.lock();
         used.letters = used.letters.saturating_sub(count);
@@ -170,11 +213,13 @@ impl Reserved {
     /// The message was kept: its room is given back queue by queue, as it leaves them.
     pub(super) fn keep(mut self) {
         (self.messages, self.bytes) = (0, 0);
+        self.usage.used.lock().ids += 1;
     }
 }
 
 impl Drop for Reserved {
     fn drop(&mut self) {
         self.usage.give_back(self.messages, self.bytes);
+        self.usage.used.lock().keeping -= 1;
     }
 }

@@ -19,6 +19,8 @@ use crate::{BusError, Change, Changed, Journal, JournalError, Keep, KeepHealth, 
 const KEEPING_MAX: usize = 2_048;
 /// Messages kept in one step.
 const KEEP_BATCH_MAX: usize = 256;
+/// Bytes of frames kept in one step, but for the last.
+const KEEP_BATCH_BYTES_MAX: usize = 8 << 20;
 /// Decisions written in one step.
 const SETTLE_BATCH_MAX: usize = 1_024;
 /// How long to wait before a full disk is tried again.
@@ -32,6 +34,12 @@ pub(super) struct Keeping {
     /// Its queues, in the order in which `keep` names them.
     pub(super) pumps: Vec<Arc<Pump>>,
     pub(super) reply: oneshot::Sender<Result<(), BusError>>,
+}
+
+impl Keeping {
+    fn len(&self) -> usize {
+        self.keep.sealed.bytes().len()
+    }
 }
 
 /// A decision to be written.
@@ -139,13 +147,16 @@ impl Task {
                 () = self.closing.cancelled() => self.keeps.close(),
                 () = tokio::time::sleep(FULL_WAIT), if left_over => {}
                 () = self.settles.more.notified(), if !left_over => {}
-                _ = self.keeps.recv_many(&mut keeps, KEEP_BATCH_MAX) => {}
+                keeping = self.keeps.recv() => keeps.extend(keeping),
             }
         }
         let more = self.settles.take(settles, SETTLE_BATCH_MAX);
+        let mut bytes: usize = keeps.iter().map(Keeping::len).sum();
         while keeps.len() < KEEP_BATCH_MAX
+            && bytes < KEEP_BATCH_BYTES_MAX
             && let Ok(keeping) = self.keeps.try_recv()
         {
+            bytes += keeping.len();
             keeps.push(keeping);
         }
         if more {
@@ -187,7 +198,10 @@ impl Task {
     }
 
     fn written(&self, group: Group, answers: Vec<Changed>) -> Vec<Settling> {
-        self.health.store(GOOD, Ordering::Release);
+        // Decisions find room where messages do not: they say nothing of a disk that is full.
+        if !group.asked.is_empty() {
+            self.health.store(GOOD, Ordering::Release);
+        }
         group.hand_on(answers);
         Vec::new()
     }

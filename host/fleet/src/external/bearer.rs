@@ -14,6 +14,9 @@ use super::{External, TokenRecord};
 use crate::FleetError;
 use crate::fleet::Fleet;
 
+/// How often a stream on which nothing happens looks whether it may go on.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
+
 /// A witness: made by [`Fleet::bearer`] for a valid token and nowhere else.
 pub struct Bearer {
     fleet: Fleet,
@@ -49,6 +52,11 @@ impl Bearer {
         self.external.at_work()
     }
 
+    /// Whether the token proves something still.
+    fn is_valid(&self) -> bool {
+        self.fleet.token_book().holds(&self.token.digest, self.fleet.parts().clock.now())
+    }
+
     /// Settles everything that was handed out up to and including this cursor, and says how much. One that means nothing any more
     /// settles nothing: what it stood for is handed out again.
     pub fn acknowledge(&self, cursor: Cursor) -> Result<usize, FleetError> {
@@ -64,7 +72,7 @@ impl Bearer {
     pub fn stream(self: &Arc<Self>) -> Result<Stream, FleetError> {
         self.at_work()?;
         let room = self.fleet.tenant(&self.token.tenant)?.stream_room()?;
-        let (opened, number) = self.external.outbox.open();
+        let (opened, number) = self.fleet.listen(&self.external);
         let left_ms = self.token.expires.as_millis().saturating_sub(self.fleet.parts().clock.now().as_millis());
         let until = Instant::now() + Duration::from_millis(left_ms);
         Ok(Stream { bearer: self.clone(), _room: room, opened, number, until, over: false })
@@ -80,7 +88,8 @@ impl Stream {
             let mut changed = std::pin::pin!(outbox.changed());
             changed.as_mut().enable();
             // Looked at each time: its tenant may be held back meanwhile.
-            if self.over || self.bearer.at_work().is_err() || Instant::now() >= self.until {
+            let now = Instant::now();
+            if self.over || self.bearer.at_work().is_err() || !self.bearer.is_valid() || now >= self.until {
                 return None;
             }
             match outbox.next(self.opened, self.number) {
@@ -95,8 +104,14 @@ impl Stream {
                 Next::Closed => return None,
                 Next::Nothing => {}
             }
-            // Past its end the loop says so.
-            let _ = tokio::time::timeout_at(self.until, changed).await;
+            // Past its end, or that of its tenant's work, the loop says so.
+            let _ = tokio::time::timeout_at(self.until.min(now + LOOK_EVERY), changed).await;
         }
+    }
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        self.bearer.fleet.leave(&self.bearer.external, self.opened);
     }
 }

@@ -1,7 +1,8 @@
-//! What waits for an external agent: handed out in order, kept until it says that it has it, handed out again after a reconnect.
+//! What an external agent is given while it listens: handed out in order, kept until it says that it has it, handed out again after
+//! a reconnect.
 //!
-//! Bounded by [`UNACKNOWLEDGED_MAX`], whether somebody listens or not: past it the bus holds back what is kept, and a sender of
-//! what is not is told that the mailbox is full.
+//! Bounded by [`UNACKNOWLEDGED_MAX`]: past it the bus holds back what is kept, and a sender of what is not is told that the mailbox
+//! is full. What was not handed out when the stream ends goes back, and so does what others may take in its place.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -13,7 +14,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use host_courier::Mail;
 use host_gate::Accepted;
 use host_mailbox::{Full, Push};
-use host_model::Caller;
+use host_model::{Caller, Destination, Queue};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
@@ -55,8 +56,8 @@ pub(super) struct Outbox {
 
 #[derive(Default)]
 struct State {
-    /// In the order they came. The first has the number `first`, and each one more than the one before it.
-    held: VecDeque<Arc<Accepted>>,
+    /// In the order they came. The first has the number `first`, and each one more than the one before it. None for what went back.
+    held: VecDeque<Option<Arc<Accepted>>>,
     first: u64,
     /// The number behind the last that was handed out.
     handed: u64,
@@ -91,7 +92,7 @@ impl Outbox {
         let until = cursor.number.saturating_add(1).min(state.handed);
         let count = usize::try_from(until.saturating_sub(state.first)).unwrap_or(usize::MAX).min(state.held.len());
         state.first += count as u64;
-        state.held.drain(..count).collect()
+        state.held.drain(..count).flatten().collect()
     }
 
     /// What a stream sends next, when its next message has this number or a later one.
@@ -103,9 +104,11 @@ impl Outbox {
         if state.stream != stream {
             return Next::Replaced;
         }
-        let number = number.max(state.first);
-        let index = usize::try_from(number - state.first).unwrap_or(usize::MAX);
-        let Some(accepted) = state.held.get(index).cloned() else { return Next::Nothing };
+        let from = number.max(state.first);
+        let index = usize::try_from(from - state.first).unwrap_or(usize::MAX);
+        let mut held = (from..).zip(state.held.iter().skip(index));
+        let found = held.find_map(|(number, held)| Some((number, held.clone()?)));
+        let Some((number, accepted)) = found else { return Next::Nothing };
         state.handed = state.handed.max(number + 1);
         Next::Message(Cursor { run: self.run, number }, accepted)
     }
@@ -119,19 +122,36 @@ impl Outbox {
     pub(super) fn close(&self) -> Vec<Arc<Accepted>> {
         let mut state = self.state.lock();
         state.closed = true;
-        let left = state.held.drain(..).collect();
+        let left = state.held.drain(..).flatten().collect();
         drop(state);
         self.changed.notify_waiters();
         left
     }
 
-    /// Ends the stream that is served; what it did not acknowledge waits for the next.
-    pub(super) fn end_stream(&self) {
-        self.open();
+    /// Whether this stream is the one that is served.
+    pub(super) fn serves(&self, stream: u64) -> bool {
+        let state = self.state.lock();
+        !state.closed && state.stream == stream
+    }
+
+    /// Ends the stream that is served, and gives what goes back: what was not handed out, and what others may take. The rest waits
+    /// for the next stream.
+    pub(super) fn end_stream(&self) -> Vec<Arc<Accepted>> {
+        let mut state = self.state.lock();
+        state.stream += 1;
+        let handed =
+            usize::try_from(state.handed.saturating_sub(state.first)).unwrap_or(usize::MAX).min(state.held.len());
+        let not_handed = state.held.split_off(handed);
+        let shared =
+            state.held.iter_mut().filter(|held| held.as_deref().is_some_and(is_shared)).filter_map(Option::take);
+        let left = shared.chain(not_handed.into_iter().flatten()).collect();
+        drop(state);
+        self.changed.notify_waiters();
+        left
     }
 
     pub(super) fn len(&self) -> usize {
-        self.state.lock().held.len()
+        self.state.lock().held.iter().flatten().count()
     }
 }
 
@@ -147,11 +167,15 @@ impl Mail for Outbox {
         if state.held.len() >= UNACKNOWLEDGED_MAX as usize {
             return Err(Push::Full(Full { len_max: UNACKNOWLEDGED_MAX }));
         }
-        state.held.push_back(Arc::new(accepted));
+        state.held.push_back(Some(Arc::new(accepted)));
         drop(state);
         self.changed.notify_waiters();
         Ok(())
     }
+}
+
+fn is_shared(accepted: &Accepted) -> bool {
+    matches!(accepted.envelope().to, Destination::Queue(Queue::Agents | Queue::Orchestrator))
 }
 
 impl Cursor {
@@ -249,6 +273,20 @@ mod tests {
         assert_eq!(outbox.close().len(), 1);
         assert!(matches!(outbox.next(second.0, second.1), Next::Closed));
         assert!(matches!(push(&outbox, 1), Err(Push::Closed)));
+    }
+
+    #[test]
+    fn what_was_not_handed_out_when_the_stream_ends_goes_back_and_the_rest_waits_for_the_next() {
+        let outbox = outbox();
+        push(&outbox, 3).unwrap();
+        let (stream, number) = outbox.open();
+        assert!(matches!(outbox.next(stream, number), Next::Message(..)));
+        assert!(outbox.serves(stream));
+        assert_eq!(outbox.end_stream().len(), 2);
+        assert!(!outbox.serves(stream));
+        assert!(matches!(outbox.next(stream, 1), Next::Replaced));
+        push(&outbox, 1).unwrap();
+        assert_eq!(drain(&outbox, outbox.open()), [0, 1]);
     }
 
     #[test]

@@ -114,6 +114,11 @@ impl TokenBook {
         (now < found.expires).then_some(found)
     }
 
+    /// Whether a token that was found is valid still.
+    pub(super) fn holds(&self, digest: &Digest, now: Timestamp) -> bool {
+        self.0.read().get(digest).is_some_and(|token| now < token.expires)
+    }
+
     /// An agent's tokens, oldest first, those that have expired included.
     pub(super) fn of(&self, tenant: &TenantId, agent: &AgentId) -> Vec<TokenRecord> {
         let tokens = self.0.read();

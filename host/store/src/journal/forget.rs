@@ -61,18 +61,47 @@ async fn overwrite(connection: &mut SqliteConnection, mode: &'static str) -> Res
 
 /// Forgets ids whose time was over before this moment, but for those of messages that wait.
 pub(super) async fn until(writer: &Writer, readers: &SqlitePool, now: Timestamp) -> Result<u64, JournalError> {
-    let (mut from, end, mut forgotten) = (0, millis(now), 0);
+    let forgotten = ended_before(writer, readers, None, millis(now)).await?;
+    give_back(writer).await?;
+    Ok(forgotten)
+}
+
+/// Forgets the oldest ids of a tenant beyond so many, but for those of messages that wait.
+pub(super) async fn beyond(
+    writer: &Writer,
+    readers: &SqlitePool,
+    tenant: &TenantId,
+    ids_max: u64,
+) -> Result<u64, JournalError> {
+    let sql = "SELECT until_ms FROM remembered WHERE tenant = ? ORDER BY until_ms DESC LIMIT 1 OFFSET ?";
+    let query = sqlx::query_scalar(sql).bind(tenant.as_str()).bind(i64::try_from(ids_max).unwrap_or(i64::MAX));
+    let newest: Option<i64> =
+        query.fetch_optional(readers).await.map_err(|error| told("count ids", StoreError::from(error)))?;
+    match newest {
+        Some(newest) => ended_before(writer, readers, Some(tenant), newest.saturating_add(1)).await,
+        None => Ok(0),
+    }
+}
+
+/// Forgets the ids, of one tenant or of all, that need not be remembered after `end`, but for those of messages that wait.
+async fn ended_before(
+    writer: &Writer,
+    readers: &SqlitePool,
+    tenant: Option<&TenantId>,
+    end: i64,
+) -> Result<u64, JournalError> {
+    let (mut from, mut forgotten) = (0, 0);
     // Each id is looked at once, however many stay.
     while from < end {
         let to = step_end(readers, from, end).await.map_err(|error| told("look for old ids", error))?;
         let mut turn = writer.begin().await?;
-        let sql = "DELETE FROM remembered WHERE until_ms >= ? AND until_ms < ?
+        let sql = "DELETE FROM remembered WHERE until_ms >= ?1 AND until_ms < ?2 AND tenant = coalesce(?3, tenant)
                    AND NOT EXISTS (SELECT 1 FROM messages WHERE messages.position = remembered.position)";
-        let done = sqlx::query(sql).bind(from).bind(to).execute(turn.connection()).await.map_err(StoreError::from);
+        let query = sqlx::query(sql).bind(from).bind(to).bind(tenant.map(TenantId::as_str));
+        let done = query.execute(turn.connection()).await.map_err(StoreError::from);
         forgotten += turn.end("forget old ids", done).await?.rows_affected();
         from = to;
     }
-    give_back(writer).await?;
     Ok(forgotten)
 }
 

@@ -163,8 +163,9 @@ pub(super) fn moment(row: &SqliteRow, column: &str) -> Option<Timestamp> {
 }
 
 pub(super) async fn depths(readers: &SqlitePool) -> Result<Vec<Depth>, StoreError> {
+    // No frame is as long as 64 MiB: a length that was damaged fills no tenant's quota.
     let sql = "SELECT tenant, queue, count(*) - count(quarantined) AS messages, count(quarantined) AS quarantined,
-                      CAST(total(CASE WHEN quarantined IS NULL THEN len END) AS INTEGER) AS bytes
+                      CAST(total(CASE WHEN quarantined IS NULL THEN min(len, 67108864) END) AS INTEGER) AS bytes
                FROM deliveries GROUP BY tenant, queue";
     let rows = sqlx::query(sql).fetch_all(readers).await?;
     Ok(rows.iter().filter_map(or_logged(depth)).collect())

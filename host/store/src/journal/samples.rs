@@ -11,7 +11,7 @@ use tests_kit::gate::{NOW, Sender};
 use super::*;
 
 /// One key that signs for everybody.
-struct OneKey;
+pub(super) struct OneKey;
 
 impl Keys for OneKey {
     fn signing(&self, _tenant: &TenantId, _sender: &AgentId) -> Option<Signing> {

@@ -124,6 +124,31 @@ async fn with_no_room_for_dead_letters_what_would_be_one_stays_in_its_queue() {
 }
 
 #[tokio::test]
+async fn room_for_dead_letters_comes_back_when_they_are_deleted() {
+    let host = host(1).await;
+    host.api.call("PUT", "/api/tenants/acme/quota", Some(&json!({ "limits": { "dead-letters": 1 } }))).await.ok();
+    assert_eq!(host.api.post("/api/dlq/purge?tenant=acme", json!({ "all": true })).await.ok()["purged"], 1);
+    let body = json!({ "type": "fail-reject", "payload": "the next", "qos": "at-least-once" });
+    host.api.post("/api/agents/sink/messages?tenant=acme", body).await.ok();
+    assert_eq!(letters_of(&host.api, 1).await[0]["id"], "2");
+}
+
+#[tokio::test]
+async fn a_letter_from_a_topic_goes_back_to_the_agent_that_failed_and_to_no_other() {
+    let host = host(0).await;
+    host.api.deploy("acme", &Package::zoo().named("other")).await;
+    let body = json!({ "topic": "zoo.in", "type": "fail-reject", "payload": "no", "qos": "at-least-once" });
+    host.api.post("/api/topics/messages?tenant=acme", body).await.ok();
+    let letters = letters_of(&host.api, 2).await;
+    let of_sink = letters.iter().find(|letter| letter["queue"] == "sink").unwrap();
+    host.api.post(&at(of_sink, "/replay"), json!({})).await.ok();
+    let again = letters_of(&host.api, 3).await;
+    assert_eq!(again[2]["queue"], "sink");
+    let failed = async |agent| host.api.agent("acme", agent).await["counters"]["failed"].clone();
+    assert_eq!((failed("sink").await, failed("other").await), (json!(2), json!(1)));
+}
+
+#[tokio::test]
 async fn many_are_sent_again_by_what_they_are_and_the_report_says_how_far_it_came() {
     let host = host(3).await;
     let replay = async |body| host.api.post("/api/dlq/replay?tenant=acme", body).await.ok();

@@ -167,3 +167,24 @@ async fn its_id_is_never_given_again_and_nothing_of_it_is_started() {
     let again = host.api.post("/api/external-agents?tenant=acme", json!({ "manifest": METER })).await;
     again.refused(409, "taken");
 }
+
+#[tokio::test]
+async fn who_does_not_listen_takes_nothing_from_a_queue_that_others_share() {
+    let (host, _) = host().await;
+    let manifest = "[agent]\nid = 'sharer'\nname = 'Sharer'\nversion = '1.0.0'\n[grants]\nqueues = ['agents']\n";
+    let sharer = register(&host.api, "acme", manifest).await;
+    host.api.deploy("acme", &Package::zoo().named("worker").with("grants.queues", vec!["agents"])).await;
+    let mut stream = sharer.mailbox(None).await;
+    let order = |number: usize| json!({ "agent": "agents", "type": "mirror", "payload": number, "options": [["qos", "at-least-once"]] });
+    for number in 0..6 {
+        let receipt = host.api.ask("acme", "zoo", "send", &order(number)).await.said();
+        assert_eq!(receipt["ok"]["durability"], "durable", "{receipt}");
+    }
+    // It shares while it listens, and does not acknowledge; what it was handed goes to the other when it leaves.
+    next(&mut stream).await;
+    drop(stream);
+    eventually("the other has handled all", async || {
+        (host.api.agent("acme", "worker").await["counters"]["handled"] == 6).then_some(())
+    })
+    .await;
+}

@@ -2,10 +2,19 @@
 
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
+use host_bus::{
+    Binding, Bus as _, EmbeddedBus, Handover, Inbound, Interest, KeepHealth, Keeper, KeeperParts, Kept, NotTaken,
+    QueueLimits, Subscribe,
+};
+use host_gate::{Delivery, Gate, MessageLimits};
+use host_model::Durability;
 use tempfile::TempDir;
+use tests_kit::eventually;
+use tests_kit::gate::{FixedClock, Sender};
 
-use super::super::samples::keep_with;
+use super::super::samples::{OneKey, keep_with};
 use super::*;
 
 /// The file and its log as they lie on the disk, as a host leaves them that is killed now.
@@ -114,29 +123,95 @@ async fn a_flipped_bit_hurts_what_lies_around_it_and_nothing_else() {
     assert!(one > 20 && some + refused < (whole + one) / 10, "{found}");
 }
 
+/// What makes the second row one that was never written.
+const DAMAGES: [&str; 6] = [
+    "DELETE FROM messages WHERE position = 2",
+    "UPDATE messages SET sender = 'NOBODY' WHERE position = 2",
+    "UPDATE messages SET tenant = 'globex' WHERE position = 2",
+    "UPDATE messages SET message = x'00' WHERE position = 2",
+    "UPDATE messages SET kept_ms = -1 WHERE position = 2",
+    "UPDATE deliveries SET failures = 1 << 40 WHERE position = 2",
+];
+
+/// Three messages in a queue, of which the second is damaged.
+async fn damaged(dir: &TempDir, damage: &'static str) -> SqliteJournal {
+    let journal = open(dir).await;
+    journal.commit(&(1..=3).map(|number| keep("acme", number, &["a"])).collect::<Vec<_>>()).await.unwrap();
+    let mut turn = journal.writer.begin().await.unwrap();
+    sqlx::raw_sql("PRAGMA ignore_check_constraints = ON").execute(turn.connection()).await.unwrap();
+    let hurt = sqlx::query(damage).execute(turn.connection()).await.map_err(StoreError::from);
+    turn.end("damage", hurt).await.unwrap();
+    sqlx::raw_sql("PRAGMA ignore_check_constraints = OFF")
+        .execute(journal.writer.begin().await.unwrap().connection())
+        .await
+        .unwrap();
+    journal
+}
+
+/// Takes everything, and ends nothing.
+struct Taker;
+
+impl Inbound for Taker {
+    fn deliver(&self, _delivery: Delivery) -> Result<(), NotTaken> {
+        Err(NotTaken::Refused)
+    }
+
+    fn take(&self, _kept: &Kept<'_>) -> Handover {
+        Handover::Taken
+    }
+}
+
+#[tokio::test]
+async fn a_row_that_cannot_be_read_is_set_aside_by_its_queue_and_messages_are_kept_as_before() {
+    for damage in DAMAGES {
+        let dir = tempfile::tempdir().unwrap();
+        let limits = QueueLimits {
+            messages_max: 100,
+            bytes_max: 1 << 20,
+            letters_max: 10,
+            retention: Duration::from_hours(1),
+            attempts_max: 3,
+        };
+        let keeper = Keeper::open(KeeperParts {
+            journal: Arc::new(damaged(&dir, damage).await),
+            gate: Gate::new(MessageLimits::default()),
+            keys: Arc::new(OneKey),
+            clock: Arc::new(FixedClock::new()),
+            limits,
+        });
+        let keeper = keeper.await.unwrap();
+        let (acme, agent) = (tenant("acme"), "a".parse().unwrap());
+        keeper.bind(Binding { tenant: acme.clone(), agent, topics: Vec::new(), shared: Vec::new() });
+        let bus = EmbeddedBus::keeping(keeper.clone());
+        let interest = Interest::Queue { queue: queue("a"), in_flight_max: 10 };
+        bus.subscribe(Subscribe { tenant: acme.clone(), interest, queue: None }, Arc::new(Taker));
+        let view = eventually("two are taken", async || {
+            let view = bus.queues(&acme).remove(0);
+            (view.in_flight == 2).then_some(view)
+        });
+        assert_eq!(view.await.quarantined, 1, "{damage}");
+        assert_eq!(
+            bus.keep(Sender::in_tenant("acme").to_agent("a", "next")).await.unwrap().durability,
+            Durability::Durable
+        );
+        assert_eq!(bus.health(), KeepHealth::Good, "{damage}");
+    }
+}
+
+#[tokio::test]
+async fn a_length_that_was_damaged_hides_nothing_behind_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let journal = damaged(&dir, "UPDATE deliveries SET len = -9223372036854775808 WHERE position = 2").await;
+    assert_eq!(positions(&journal, "acme", "a").await, [1, 2, 3]);
+}
+
 #[tokio::test]
 async fn a_row_that_makes_no_sense_is_handed_on_with_an_empty_frame_and_the_others_as_they_are() {
-    let damages = [
-        "DELETE FROM messages WHERE position = 2",
-        "UPDATE messages SET sender = 'NOBODY' WHERE position = 2",
-        "UPDATE messages SET tenant = 'globex' WHERE position = 2",
-        "UPDATE messages SET message = x'00' WHERE position = 2",
-        "UPDATE messages SET kept_ms = -1 WHERE position = 2",
-        "UPDATE deliveries SET failures = 1 << 40 WHERE position = 2",
-        "UPDATE deliveries SET len = -9223372036854775808 WHERE position = 2",
-    ];
-    for damage in damages {
+    for damage in DAMAGES {
         let dir = tempfile::tempdir().unwrap();
-        let journal = open(&dir).await;
-        journal.commit(&(1..=3).map(|number| keep("acme", number, &["a"])).collect::<Vec<_>>()).await.unwrap();
-        let mut turn = journal.writer.begin().await.unwrap();
-        sqlx::raw_sql("PRAGMA ignore_check_constraints = ON").execute(turn.connection()).await.unwrap();
-        let hurt = sqlx::query(damage).execute(turn.connection()).await.map_err(StoreError::from);
-        turn.end("damage", hurt).await.unwrap();
-
+        let journal = damaged(&dir, damage).await;
         let lens: Vec<_> = waiting(&journal, "acme", "a").await.iter().map(|one| one.frame.is_empty()).collect();
-        let readable = damage.contains("SET len");
-        assert_eq!(lens, [false, !readable, false], "{damage}");
+        assert_eq!(lens, [false, true, false], "{damage}");
         journal.commit(&[Change::Quarantine { place: place("acme", "a", 2), code: "bad-frame" }]).await.unwrap();
         assert_eq!(positions(&journal, "acme", "a").await, [1, 3], "{damage}");
     }
@@ -231,7 +306,7 @@ async fn a_reader_that_stays_lets_the_log_grow_to_its_bound_and_no_further() {
     let mut journal = open(&dir).await;
     let path = dir.path().join("journal.db");
     let log = dir.path().join("journal.db-wal");
-    let patient = settings(&path).busy_timeout(std::time::Duration::from_millis(10));
+    let patient = settings(&path).busy_timeout(Duration::from_millis(10));
     journal.writer.close().await;
     journal.writer = Writer::with(patient.connect().await.unwrap(), &path, 100_000, 400_000);
     journal.commit(&[keep("acme", 1_000, &["a"])]).await.unwrap();

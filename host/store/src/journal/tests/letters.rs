@@ -19,7 +19,10 @@ async fn a_buried_message_leaves_its_queue_and_is_a_letter_with_its_frame() {
     journal.commit(&[bury("acme", "a", 1, 42), bury("acme", "a", 1, 43)]).await.unwrap();
 
     let letters = journal.letters(&tenant("acme"), LetterId(0), 9).await.unwrap();
-    let [letter] = &letters[..] else { panic!("{letters:?}") };
+    let [listed] = &letters[..] else { panic!("{letters:?}") };
+    assert!(listed.frame.is_empty());
+    let letter = journal.letter(&tenant("acme"), listed.id).await.unwrap().unwrap();
+    assert_eq!((&listed.death, listed.message), (&letter.death, letter.message));
     assert_eq!((&letter.death, &letter.frame, letter.message), (&death(42), &frame, message(1)));
     assert_eq!((letter.queue.as_str(), letter.sender.as_str(), letter.kept), ("a", "sender", NOW));
     assert_eq!((&letter.address[..], letter.replayed), ("queues.echo", None));
