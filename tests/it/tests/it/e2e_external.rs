@@ -140,6 +140,8 @@ async fn what_it_did_not_acknowledge_comes_again_and_what_it_did_never_also_afte
         (own["messages"] == 1 && own["address"] == "tenants.acme.queues.meter").then_some(())
     })
     .await;
+    // What was decided before a message was kept is on the disk with it.
+    send(&host.api, json!(4)).await;
 
     host.kill();
     host.start_again();
