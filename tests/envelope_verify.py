@@ -29,6 +29,7 @@ OPTIONAL = {
     "replyTo", "expires", "correlationId", "causationId", "traceparent", "replayOf", "ext", "payload", "payloadBase64",
 }
 ID = re.compile(r"[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?")
+SHARED = {"agents", "orchestrator"}
 RESERVED = {"agents", "dlq", "operator", "orchestrator"}
 UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 MOMENT = re.compile(r"(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)\.(\d{3})Z", re.ASCII)
@@ -153,6 +154,10 @@ def agent(text, operator=False):
     return text.encode()
 
 
+def queue(text):
+    return text.encode() if text in SHARED else agent(text)
+
+
 def uuid(text):
     field(UUID.fullmatch(text))
     return bytes.fromhex(text.replace("-", ""))
@@ -197,7 +202,7 @@ def destination(to):
     if kind == 1:
         return 1, topic(to["topic"]), None, to["topic"]
     if kind == 2:
-        return 2, agent(to["agent"]), None, "queues." + to["agent"]
+        return 2, queue(to["agent"]), None, "queues." + to["agent"]
     return 3, agent(to["agent"], operator=True), token(to["reply"]), "replies." + to["reply"]
 
 

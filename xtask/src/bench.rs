@@ -7,7 +7,7 @@ use anyhow::Result;
 
 use crate::repo::{Profile, Repo};
 use crate::steps::Steps;
-use crate::{command, guests, valgrind};
+use crate::{command, guests, nats, valgrind};
 
 /// What to measure, and where to write it.
 #[derive(clap::Args)]
@@ -32,9 +32,12 @@ pub(crate) struct Args {
 /// Builds what is measured, then measures.
 pub(crate) fn run(repo: &Repo, args: &Args) -> Result<()> {
     let profile = if args.smoke || args.instructions { Profile::Dev } else { Profile::Release };
-    let mut steps = Steps::new(if args.instructions { 6 } else { 5 });
+    let mut steps = Steps::new(6);
     if args.instructions {
         steps.step("have valgrind", valgrind::ensure)?;
+    }
+    if !args.instructions {
+        steps.step("have the NATS server", || nats::ensure(repo))?;
     }
     steps.step("have the wasm target", guests::ensure_target)?;
     steps.step("build the examples", || guests::build(repo, guests::EXAMPLES))?;

@@ -4,7 +4,7 @@ use anyhow::{Context, Result};
 
 use crate::repo::Repo;
 use crate::steps::Steps;
-use crate::{command, guests, suites};
+use crate::{command, guests, nats, suites};
 
 /// The line that `deny.toml` is written for.
 const CARGO_DENY: &str = "cargo-deny@0.20.2";
@@ -12,11 +12,12 @@ const PROPERTY_CASES: &str = "20000";
 
 /// Runs each deep check in turn; last the one that needs more of the network than the package registry.
 pub(crate) fn run(repo: &Repo) -> Result<()> {
-    let mut steps = Steps::new(6);
+    let mut steps = Steps::new(7);
     steps.step("have cargo-deny", || have_cargo_deny(repo))?;
     steps.step("cargo deny: licences, bans and sources", || deny(repo, &["licenses", "bans", "sources"]))?;
     steps.step("build the examples", || guests::build(repo, guests::EXAMPLES))?;
     steps.step("build the tests' guests", || guests::build(repo, guests::TEST_GUESTS))?;
+    steps.step("have the NATS server", || nats::ensure(repo))?;
     steps.step("unit tests in release, 20,000 cases per property", || properties(repo))?;
     steps.step("cargo deny: advisories", || {
         deny(repo, &["advisories"])

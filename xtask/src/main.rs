@@ -12,10 +12,12 @@ mod env;
 mod guests;
 mod load;
 mod long;
+mod nats;
 mod repo;
 mod steps;
 mod suites;
 mod table;
+mod torture;
 mod valgrind;
 
 use std::process::ExitCode;
@@ -40,6 +42,7 @@ fn run(verb: Verb) -> Result<ExitCode> {
         Verb::Bench(args) => bench::run(&repo, &args)?,
         Verb::Guests => guests::run(&repo)?,
         Verb::Load(args) => load::run(&repo, &args)?,
+        Verb::Torture(args) => torture::run(&repo, &args)?,
         Verb::Deep => deep::run(&repo)?,
         Verb::Fuzz(args) => long::run(&repo, "tests-fuzz", &args)?,
         Verb::Sim(args) => long::run(&repo, "tests-sim", &args)?,
@@ -67,6 +70,8 @@ enum Verb {
     Guests,
     /// Load a host with a hundred agents of ten tenants, attack it, and say what nine of them noticed
     Load(load::Args),
+    /// Kill, starve and corrupt a host under load, and look for every message that it acknowledged
+    Torture(torture::Args),
     /// Run what takes long or needs installing: cargo-deny, and property tests with many cases
     Deep,
     /// Fuzz every border for some time, or repeat one case

@@ -36,6 +36,11 @@ impl Repo {
         self.root.join(relative)
     }
 
+    /// A path inside cargo's target directory.
+    pub(crate) fn target(&self, relative: impl AsRef<Path>) -> PathBuf {
+        self.target.join(relative)
+    }
+
     /// Cargo in the root workspace.
     pub(crate) fn cargo<'a>(&self, args: impl IntoIterator<Item = &'a str>) -> Command {
         let mut cargo = Command::new(env::cargo());

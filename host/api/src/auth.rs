@@ -1,10 +1,13 @@
-//! Whether the one who calls holds the operator's token. Real identity has an issue of its own.
+//! Who calls: the holder of the operator's token, or of an external agent's. Real identity has an issue of its own.
+
+use std::sync::Arc;
 
 use axum::extract::{Request, State};
 use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
 use axum::middleware::Next;
 use axum::response::Response;
+use host_app::Bearer;
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
@@ -36,6 +39,22 @@ pub(crate) async fn require_operator(
     next: Next,
 ) -> Result<Response, ApiError> {
     state.operator().admits(request.headers()).inspect_err(|_| state.app().count_unauthorized())?;
+    Ok(next.run(request).await)
+}
+
+/// The external agent whose token a request carries.
+#[derive(Clone)]
+pub(crate) struct Agent(pub(crate) Arc<Bearer>);
+
+/// Lets a request pass that carries an external agent's token, and has every other one in the audit, the operator's too: what
+/// agents do, only they do.
+pub(crate) async fn require_agent(
+    State(state): State<ApiState>,
+    mut request: Request,
+    next: Next,
+) -> Result<Response, ApiError> {
+    let found = state.app().bearer(bearer(request.headers())).ok_or(ApiError::NoAgentToken)?;
+    request.extensions_mut().insert(Agent(found));
     Ok(next.run(request).await)
 }
 

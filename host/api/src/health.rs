@@ -32,7 +32,7 @@ fn answer(readiness: &host_app::Readiness, closing: bool) -> (StatusCode, Json<R
     let detail = closing.then(|| "the host is closing".to_owned());
     checks.push(Check { name: "open".to_owned(), ok: !closing, detail });
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    let degraded = checks.iter().any(|check| check.name == "audit" && !check.ok);
+    let degraded = checks.iter().any(|check| matches!(check.name.as_str(), "audit" | "journal") && !check.ok);
     let word = match (ready, degraded) {
         (false, _) => "not-ready",
         (true, true) => "degraded",

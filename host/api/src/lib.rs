@@ -7,6 +7,7 @@ mod bounds;
 mod convert;
 mod docs;
 mod extract;
+mod headers;
 mod health;
 mod openapi;
 mod page;

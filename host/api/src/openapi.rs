@@ -5,7 +5,7 @@ use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 use utoipa_axum::router::OpenApiRouter;
 
-use crate::router::{guarded, open};
+use crate::router::{guarded, of_agents, open};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -19,6 +19,7 @@ use crate::router::{guarded, open};
         (name = "components", description = "The code of agents, by digest"),
         (name = "agents", description = "Deploy agents, watch them, steer them"),
         (name = "messages", description = "Talk to agents, and watch them talk"),
+        (name = "queues", description = "What waits, and what was given up"),
         (name = "registry", description = "A2A cards of running agents"),
         (name = "audit", description = "What happened, who asked for it, and what it used"),
         (name = "vault", description = "The key that seals all tenants' keys and secrets"),
@@ -26,23 +27,26 @@ use crate::router::{guarded, open};
     ),
     components(schemas(host_wire::Problem, host_wire::Message, host_wire::LogRecord)),
     security(("operator" = [])),
-    modifiers(&OperatorToken)
+    modifiers(&Tokens)
 )]
 struct ApiDoc;
 
-struct OperatorToken;
+struct Tokens;
 
-impl Modify for OperatorToken {
+impl Modify for Tokens {
     fn modify(&self, openapi: &mut utoipa::openapi::OpenApi) {
-        let scheme = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
-        openapi.components.get_or_insert_default().add_security_scheme("operator", scheme);
+        let components = openapi.components.get_or_insert_default();
+        for whose in ["operator", "agent"] {
+            let scheme = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
+            components.add_security_scheme(whose, scheme);
+        }
     }
 }
 
 /// The description as JSON, laid out for people and for diffs.
 pub fn openapi_json() -> String {
-    let (_, described) =
-        OpenApiRouter::with_openapi(ApiDoc::openapi()).merge(open()).merge(guarded()).split_for_parts();
+    let described = OpenApiRouter::with_openapi(ApiDoc::openapi()).merge(open()).merge(guarded()).merge(of_agents());
+    let (_, described) = described.split_for_parts();
     // A description that does not serialise is a defect that the snapshot test would show; it is no reason to stop a host.
     serde_json::to_value(&described)
         .and_then(|described| serde_json::to_string_pretty(&with_problems(described)))
@@ -95,10 +99,16 @@ mod tests {
                 let answers = operation["responses"].as_object().unwrap();
                 assert!(answers.contains_key("default"), "{method} {path}");
                 assert!(answers.values().all(|answer| answer["description"].is_string()), "{method} {path}");
-                assert_eq!(operation["security"].is_array(), !path.starts_with("/api/"), "{method} {path}");
+                let who = operation["security"].as_array().map(|who| who.iter().any(|who| who["agent"].is_array()));
+                let expected = match path.as_str() {
+                    of_agents if of_agents.starts_with("/api/messages") => Some(true),
+                    of_operators if of_operators.starts_with("/api/") => None,
+                    _ => Some(false),
+                };
+                assert_eq!(who, expected, "{method} {path}");
                 assert!(operation["summary"].is_string(), "{method} {path}");
             }
         }
-        assert_eq!(operations, 46);
+        assert_eq!(operations, 60);
     }
 }

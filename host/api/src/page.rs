@@ -60,6 +60,20 @@ impl PageParams {
     }
 }
 
+impl PageParams {
+    /// Where a list that is numbered goes on, and how many items it may have.
+    pub(crate) fn by_number(&self) -> Result<(u64, usize), ApiError> {
+        let after = self.cursor.as_deref().map(read_cursor).transpose()?;
+        let after = after.map_or(Ok(0), |after| after.parse()).map_err(|_| not_ours())?;
+        Ok((after, checked_limit(self.limit)?))
+    }
+}
+
+/// The cursor behind a number.
+pub(crate) fn cursor_at(number: u64) -> String {
+    URL_SAFE_NO_PAD.encode(number.to_string())
+}
+
 /// How many items, if so many may be asked for.
 pub(crate) fn checked_limit(limit: Option<usize>) -> Result<usize, ApiError> {
     match limit.unwrap_or(LIMIT_DEFAULT) {
@@ -71,7 +85,11 @@ pub(crate) fn checked_limit(limit: Option<usize>) -> Result<usize, ApiError> {
 fn read_cursor(cursor: &str) -> Result<String, ApiError> {
     let bytes = URL_SAFE_NO_PAD.decode(cursor).ok();
     let key = bytes.and_then(|bytes| String::from_utf8(bytes).ok());
-    key.ok_or_else(|| ApiError::BadQuery("cursor is none of ours: give the 'next' of a page, or none".to_owned()))
+    key.ok_or_else(not_ours)
+}
+
+fn not_ours() -> ApiError {
+    ApiError::BadQuery("cursor is none of ours: give the 'next' of a page, or none".to_owned())
 }
 
 #[cfg(test)]

@@ -18,6 +18,12 @@ pub(crate) enum ApiError {
     /// No token, or a wrong one.
     #[error("no valid operator token: send 'Authorization: Bearer TOKEN' with what DATA/operator.token holds")]
     Unauthorized,
+    /// No token of an external agent, or one that proves nothing.
+    #[error("no valid agent token: send 'Authorization: Bearer TOKEN' with what `bailiwick agent token` printed")]
+    NoAgentToken,
+    /// A header is off.
+    #[error("a header is off: {0}")]
+    BadHeader(String),
     /// Nothing lives at the path.
     #[error("nothing is at this path: GET /api/openapi.json lists what there is")]
     NoSuchRoute,
@@ -91,7 +97,8 @@ impl ApiError {
     fn facts(&self) -> Facts {
         match self {
             Self::App(error) => app::facts_of(error),
-            Self::Unauthorized => Facts::of(StatusCode::UNAUTHORIZED, "unauthorized"),
+            Self::Unauthorized | Self::NoAgentToken => Facts::of(StatusCode::UNAUTHORIZED, "unauthorized"),
+            Self::BadHeader(_) => Facts::of(StatusCode::BAD_REQUEST, "bad-header"),
             Self::NoSuchRoute => Facts::of(StatusCode::NOT_FOUND, "no-such-route"),
             Self::NoSuchMethod => Facts::of(StatusCode::METHOD_NOT_ALLOWED, "no-such-method"),
             Self::BadPath(_) => Facts::of(StatusCode::BAD_REQUEST, "bad-path"),

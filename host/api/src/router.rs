@@ -8,21 +8,23 @@ use tower_http::trace::TraceLayer;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::auth::require_operator;
+use crate::auth::{require_agent, require_operator};
 use crate::bounds::{bounded, inert, panicked};
 use crate::docs;
 use crate::extract::{COMPONENT_LEN_MAX, JSON_LEN_MAX};
 use crate::health;
 use crate::problem::ApiError;
 use crate::routes::{
-    agents, audit, components, logs, messages, policy, quarantine, quotas, registry, tenants, topics, usage, vault,
+    agents, audit, components, dlq, external, logs, mailbox, messages, policy, quarantine, queues, quotas, registry,
+    tenants, topics, usage, vault,
 };
 use crate::state::ApiState;
 
 /// The whole API over a state.
 pub fn router(state: ApiState) -> Router {
     let guarded = guarded().route_layer(from_fn_with_state(state.clone(), require_operator));
-    let (routes, _) = open().merge(guarded).split_for_parts();
+    let of_agents = of_agents().route_layer(from_fn_with_state(state.clone(), require_agent));
+    let (routes, _) = open().merge(guarded).merge(of_agents).split_for_parts();
     routes
         .merge(docs::routes())
         .fallback(async || ApiError::NoSuchRoute)
@@ -69,6 +71,15 @@ pub(crate) fn guarded() -> OpenApiRouter<ApiState> {
         .routes(routes!(agents::stop_agent))
         .routes(routes!(agents::restart_agent))
         .routes(routes!(agents::command_agent))
+        .routes(routes!(external::register_agent))
+        .routes(routes!(external::mint_token, external::list_tokens))
+        .routes(routes!(external::revoke_token))
+        .routes(routes!(queues::list_queues))
+        .routes(routes!(dlq::list_letters))
+        .routes(routes!(dlq::get_letter, dlq::delete_letter))
+        .routes(routes!(dlq::replay_letter))
+        .routes(routes!(dlq::replay_letters))
+        .routes(routes!(dlq::purge_letters))
         .routes(routes!(logs::agent_logs))
         .routes(routes!(messages::send_message))
         .routes(routes!(topics::publish_message))
@@ -81,6 +92,15 @@ pub(crate) fn guarded() -> OpenApiRouter<ApiState> {
         .routes(routes!(usage::list_usage))
         .layer(DefaultBodyLimit::max(JSON_LEN_MAX))
         .merge(components)
+}
+
+/// What external agents may ask, each with a token of its own.
+pub(crate) fn of_agents() -> OpenApiRouter<ApiState> {
+    OpenApiRouter::new()
+        .routes(routes!(mailbox::post_message))
+        .routes(routes!(mailbox::stream_messages))
+        .routes(routes!(mailbox::ack_messages))
+        .layer(DefaultBodyLimit::max(JSON_LEN_MAX))
 }
 
 /// A request's span says what was asked, never with which token or body.

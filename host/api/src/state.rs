@@ -11,6 +11,8 @@ use crate::problem::ApiError;
 
 /// The most streams at once.
 const STREAMS_MAX: usize = 256;
+/// The most streams of external agents at once, over all tenants; each tenant has a bound of its own.
+const AGENT_STREAMS_MAX: usize = 4_096;
 /// The most requests at once that wait for their answer.
 const IN_FLIGHT_MAX: usize = 1_024;
 
@@ -23,6 +25,7 @@ struct Inner {
     operator: TokenDigest,
     closing: CancellationToken,
     streams: Arc<Semaphore>,
+    agent_streams: Arc<Semaphore>,
     in_flight: Arc<Semaphore>,
 }
 
@@ -30,8 +33,9 @@ impl ApiState {
     /// For the holder of the operator's token. When `closing` is cancelled, readiness is false and streams end.
     pub fn new(app: App, operator: TokenDigest, closing: CancellationToken) -> Self {
         let streams = Arc::new(Semaphore::new(STREAMS_MAX));
+        let agent_streams = Arc::new(Semaphore::new(AGENT_STREAMS_MAX));
         let in_flight = Arc::new(Semaphore::new(IN_FLIGHT_MAX));
-        Self(Arc::new(Inner { app, operator, closing, streams, in_flight }))
+        Self(Arc::new(Inner { app, operator, closing, streams, agent_streams, in_flight }))
     }
 
     pub(crate) fn app(&self) -> &App {
@@ -49,6 +53,12 @@ impl ApiState {
     /// Room for one more stream, until the permit is dropped. Never waits.
     pub(crate) fn stream_permit(&self) -> Result<OwnedSemaphorePermit, ApiError> {
         self.0.streams.clone().try_acquire_owned().map_err(|_| ApiError::Busy { what: "streams", limit: STREAMS_MAX })
+    }
+
+    /// Room for one more stream of an external agent, until the permit is dropped. Never waits.
+    pub(crate) fn agent_stream_permit(&self) -> Result<OwnedSemaphorePermit, ApiError> {
+        let room = self.0.agent_streams.clone().try_acquire_owned();
+        room.map_err(|_| ApiError::Busy { what: "streams", limit: AGENT_STREAMS_MAX })
     }
 
     /// Room for one more request, until the permit is dropped. Never waits.

@@ -8,6 +8,7 @@ use axum::response::sse::{Event, KeepAlive};
 use axum::response::{IntoResponse as _, Response, Sse};
 use futures_util::{StreamExt as _, stream};
 use serde::Serialize;
+use tokio::sync::OwnedSemaphorePermit;
 
 use crate::problem::ApiError;
 use crate::state::ApiState;
@@ -23,7 +24,19 @@ pub(crate) trait Source: Send + 'static {
 
 /// An answer that streams a source. Refused when as many streams are open as can be; ended when the host closes.
 pub(crate) fn events(state: &ApiState, source: impl Source) -> Result<Response, ApiError> {
-    let permit = state.stream_permit()?;
+    Ok(streamed(state, state.stream_permit()?, source))
+}
+
+/// An answer that streams to an external agent. Opened once there is room: to open one ends another.
+pub(crate) fn events_for_agent<S: Source>(
+    state: &ApiState,
+    open: impl FnOnce() -> Result<S, ApiError>,
+) -> Result<Response, ApiError> {
+    let permit = state.agent_stream_permit()?;
+    Ok(streamed(state, permit, open()?))
+}
+
+fn streamed(state: &ApiState, permit: OwnedSemaphorePermit, source: impl Source) -> Response {
     let closing = state.closing().clone();
     let coming = stream::unfold((source, closing, permit), |(mut source, closing, permit)| async move {
         let event = tokio::select! {
@@ -34,7 +47,7 @@ pub(crate) fn events(state: &ApiState, source: impl Source) -> Result<Response, 
     });
     let greeting = stream::once(ready(Event::default().event("ready").data("{}")));
     let keep_alive = KeepAlive::new().interval(KEEP_ALIVE_EVERY);
-    Ok(Sse::new(greeting.chain(coming).map(Ok::<_, Infallible>)).keep_alive(keep_alive).into_response())
+    Sse::new(greeting.chain(coming).map(Ok::<_, Infallible>)).keep_alive(keep_alive).into_response()
 }
 
 /// An event of one kind with JSON in it.

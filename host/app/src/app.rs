@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use host_bus::Journal;
 use host_component::{Digest, Manifest};
 use host_courier::{Courier, LogBook, LogQuery, LogRecord, LogStream};
 use host_fleet::{AgentStatus, Deploy, Fleet};
@@ -33,6 +34,8 @@ pub struct AppParts {
     pub usage: Arc<UsageBook>,
     /// Tenants' keys and secrets.
     pub vault: Arc<Vault>,
+    /// Where messages are kept: its dead letters are read here.
+    pub journal: Arc<dyn Journal>,
 }
 
 /// All verbs. Cheap to clone.
@@ -84,7 +87,7 @@ impl App {
         let (fleet, tenant) = (self.fleet().clone(), tenant.clone());
         let act = deploy_act(&fleet, &tenant, &deploy);
         let status = self.controlled(act, move |r| async move { fleet.deploy(&r, &tenant, deploy).await }).await?;
-        tracing::info!(tenant = %status.tenant, agent = %status.agent, revision = status.revision, digest = %status.digest, "deployed");
+        tracing::info!(tenant = %status.tenant, agent = %status.agent, revision = status.revision, digest = ?status.digest, "deployed");
         Ok(status)
     }
 
@@ -175,6 +178,10 @@ impl App {
         &self.0.parts.vault
     }
 
+    pub(crate) fn journal(&self) -> &Arc<dyn Journal> {
+        &self.0.parts.journal
+    }
+
     pub(crate) fn courier(&self) -> &Courier {
         &self.0.parts.courier
     }
@@ -208,7 +215,8 @@ impl App {
 fn deploy_act(fleet: &Fleet, tenant: &TenantId, deploy: &Deploy) -> Act {
     let agent = Manifest::parse(&deploy.manifest).ok().map(|manifest| manifest.agent.id);
     let before = agent.as_ref().and_then(|agent| fleet.status(tenant, agent).ok());
-    let before = before.map(|before| json!({ "revision": before.revision, "digest": before.digest.to_string() }));
+    let before = before
+        .map(|before| json!({ "revision": before.revision, "digest": before.digest.map(|digest| digest.to_string()) }));
     let target = agent.map_or_else(|| "unreadable manifest".to_owned(), |agent| agent.to_string());
     let detail = json!({ "digest": deploy.digest.to_string(), "start": deploy.start, "before": before });
     Act::operator("agent.deploy").tenant(tenant).on(&target).detail(detail)

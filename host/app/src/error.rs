@@ -1,5 +1,6 @@
 //! Why a verb was not done, with a stable code and what kind of problem it is.
 
+use host_bus::JournalError;
 use host_calls::Refusal;
 use host_component::{ComponentError, Digest};
 use host_fleet::{FleetError, RepositoryError};
@@ -82,6 +83,9 @@ pub enum AppError {
     /// The vault did not do it.
     #[error(transparent)]
     Vault(#[from] VaultError),
+    /// The journal of messages did not do it.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
     /// The host failed. Its log says more.
     #[error("the host failed; its log says more")]
     HostFailed,
@@ -104,6 +108,8 @@ impl AppError {
             Self::Ledger(LedgerError::Unwritable) => "audit-unavailable",
             Self::Ledger(_) | Self::HostFailed => "internal",
             Self::Vault(error) => vault_code(error),
+            Self::Journal(JournalError::Full) => "storage-full",
+            Self::Journal(JournalError::Broken { .. }) => "journal-broken",
         }
     }
 
@@ -119,24 +125,30 @@ impl AppError {
             | Self::Component(_) => Category::Invalid,
             Self::Fleet(error) => fleet_category(error),
             Self::Refused(refusal) => refusal_category(refusal),
-            Self::Ledger(LedgerError::Unwritable) => Category::Busy,
-            Self::Ledger(_) | Self::Repository(_) | Self::HostFailed => Category::Internal,
             Self::Vault(error) => vault_category(error),
+            Self::Ledger(LedgerError::Unwritable) | Self::Journal(JournalError::Full) => Category::Busy,
+            Self::Ledger(_) | Self::Repository(_) | Self::Journal(_) | Self::HostFailed => Category::Internal,
         }
     }
 }
 
 fn fleet_code(error: &FleetError) -> &'static str {
     match error {
-        FleetError::NoTenant(_) | FleetError::NoAgent(_) => "not-found",
+        FleetError::NoTenant(_) | FleetError::NoAgent(_) | FleetError::NoToken(_) => "not-found",
         FleetError::NoComponent(_) => "no-component",
         FleetError::Taken(_) => "taken",
         FleetError::Manifest(_) => "bad-manifest",
         FleetError::Policy(_) => "bad-policy",
         FleetError::NothingPending(_) => "nothing-pending",
         FleetError::OtherPending { .. } => "other-pending",
+        FleetError::External(_) => "external-agent",
+        FleetError::NotExternal(_) => "not-external",
+        FleetError::TokenLifetime { .. } => "bad-lifetime",
+        FleetError::TooManyTokens { .. } => "too-many-tokens",
+        FleetError::TooManyExternal { .. } => "too-many-external-agents",
+        FleetError::TooManyStreams { .. } => "too-many-streams",
+        FleetError::BeyondPolicy(_) | FleetError::Objections(_) => "not-granted",
         FleetError::Component(_) => "bad-component",
-        FleetError::Objections(_) => "not-granted",
         FleetError::Engine(_) => "cannot-run",
         FleetError::DidNotStart(_) => "did-not-start",
         FleetError::Suspended { .. } => "suspended",
@@ -145,20 +157,30 @@ fn fleet_code(error: &FleetError) -> &'static str {
         FleetError::NotRunning(_) => "not-running",
         FleetError::NoCommands(_) => "no-commands",
         FleetError::CommandRefused(_) => "command-refused",
-        FleetError::HostPanicked | FleetError::Kept { .. } | FleetError::KeptPolicy { .. } => "internal",
+        FleetError::HostPanicked
+        | FleetError::NoRandomness(_)
+        | FleetError::Kept { .. }
+        | FleetError::KeptPolicy { .. } => "internal",
         FleetError::Repository(_) | FleetError::Cards(_) => "store",
     }
 }
 
 fn fleet_category(error: &FleetError) -> Category {
     match error {
-        FleetError::NoTenant(_) | FleetError::NoAgent(_) => Category::NotFound,
-        FleetError::Manifest(_) | FleetError::Policy(_) | FleetError::Component(_) | FleetError::Quota(_) => {
-            Category::Invalid
-        }
+        FleetError::NoTenant(_) | FleetError::NoAgent(_) | FleetError::NoToken(_) => Category::NotFound,
+        FleetError::Manifest(_)
+        | FleetError::Policy(_)
+        | FleetError::Component(_)
+        | FleetError::Quota(_)
+        | FleetError::TokenLifetime { .. } => Category::Invalid,
+        FleetError::TooManyStreams { .. } => Category::Busy,
         FleetError::NoComponent(_)
         | FleetError::Taken(_)
         | FleetError::NothingPending(_)
+        | FleetError::External(_)
+        | FleetError::NotExternal(_)
+        | FleetError::TooManyTokens { .. }
+        | FleetError::TooManyExternal { .. }
         | FleetError::OtherPending { .. }
         | FleetError::Suspended { .. }
         | FleetError::TenantQuarantined { .. }
@@ -166,11 +188,13 @@ fn fleet_category(error: &FleetError) -> Category {
         | FleetError::NotRunning(_) => Category::Conflict,
         FleetError::Engine(error) if error.is_host_fault() => Category::Internal,
         FleetError::Objections(_)
+        | FleetError::BeyondPolicy(_)
         | FleetError::Engine(_)
         | FleetError::DidNotStart(_)
         | FleetError::NoCommands(_)
         | FleetError::CommandRefused(_) => Category::Refused,
         FleetError::HostPanicked
+        | FleetError::NoRandomness(_)
         | FleetError::Kept { .. }
         | FleetError::KeptPolicy { .. }
         | FleetError::Repository(_)

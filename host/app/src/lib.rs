@@ -7,6 +7,8 @@ mod app;
 mod audit;
 mod control;
 mod error;
+mod external;
+mod letters;
 mod messages;
 mod policy;
 mod quarantine;
@@ -17,9 +19,14 @@ mod vault;
 
 pub use app::{App, AppParts};
 pub use error::{AppError, Category};
+pub use letters::{LetterFilter, Opened, ReplayReport};
 pub use policy::{Choice, Explained};
 pub use readiness::{Check, Readiness};
 
-pub use host_courier::{LogQuery, LogRecord, LogStream, Seen, Watch};
-pub use host_fleet::{AgentStatus, Deploy, Pending, PolicyInForce, ShadowPolicy, TenantStatus};
+pub use host_bus::{Letter, LetterId, QueueView};
+pub use host_courier::{LogQuery, LogRecord, LogStream, Post, PostTarget, Seen, Watch};
+pub use host_fleet::{
+    AgentStatus, BadCursor, BadTokenId, Bearer, Cursor, Deploy, Minted, Pending, PolicyInForce, ShadowPolicy, Stream,
+    Streamed, TenantStatus, TokenId, TokenRecord,
+};
 pub use host_ledger::{Break, Decision, Entry, Query, Reason, Record, Summary, Used};

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use host_calls::HostReply;
-use host_courier::Watch;
+use host_courier::{Post, PostTarget, Watch};
 use host_ledger::Act;
 use host_model::{AgentId, Draft, Envelope, Receipt, TenantId, TopicPattern};
 
@@ -15,9 +15,13 @@ const WAIT_MAX: Duration = Duration::from_mins(1);
 
 impl App {
     /// Sends to one agent as the operator.
-    pub fn send(&self, tenant: &TenantId, agent: &AgentId, draft: Draft) -> Result<Receipt, AppError> {
+    pub async fn send(&self, tenant: &TenantId, agent: &AgentId, draft: Draft) -> Result<Receipt, AppError> {
+        self.post(tenant, PostTarget::Agent(agent.to_string()), draft).await
+    }
+
+    async fn post(&self, tenant: &TenantId, target: PostTarget, draft: Draft) -> Result<Receipt, AppError> {
         let operator = self.fleet().operator_at_work(tenant)?;
-        Ok(self.courier().send(&operator, agent.as_str(), draft, None)?)
+        Ok(self.courier().post(&operator, Post { target, draft, key: None }).await?)
     }
 
     /// Asks one agent as the operator, and waits for its answer for at most a minute.
@@ -36,9 +40,8 @@ impl App {
     }
 
     /// Publishes on a topic as the operator.
-    pub fn publish(&self, tenant: &TenantId, topic: &str, draft: Draft) -> Result<Receipt, AppError> {
-        let operator = self.fleet().operator_at_work(tenant)?;
-        Ok(self.courier().publish(&operator, topic, draft, None)?)
+    pub async fn publish(&self, tenant: &TenantId, topic: &str, draft: Draft) -> Result<Receipt, AppError> {
+        self.post(tenant, PostTarget::Topic(topic.to_owned()), draft).await
     }
 
     /// Watches a tenant's messages whose address matches a pattern, queues and replies included.

@@ -7,7 +7,7 @@ use host_component::Digest;
 use host_fleet::{AgentStatus, Fleet, LookedAt, PolicyInForce, ShadowPolicy};
 use host_gate::{Ask, Explanation, explain};
 use host_ledger::Act;
-use host_model::{AgentId, TenantId, Topic};
+use host_model::{AgentId, BadId, Queue, TenantId, Topic};
 use serde_json::json;
 
 use crate::{App, AppError};
@@ -124,9 +124,12 @@ fn ask(tenant: &TenantId, verb: &str, target: &str) -> Result<Ask, AppError> {
     match verb {
         "publish" => topic().map(Ask::Publish),
         "subscribe" => topic().map(Ask::Subscribe),
-        "send" | "request" => {
-            target.parse().map(Ask::Send).map_err(|problem: host_model::BadId| bad(problem.to_string()))
+        "send" => target.parse().map(Ask::Send).map_err(|problem: BadId| bad(problem.to_string())),
+        // A shared queue answers nobody.
+        "request" => {
+            target.parse().map(AgentId::into).map(Ask::Send).map_err(|problem: BadId| bad(problem.to_string()))
         }
+        "take" => Queue::shared(target).map(Ask::Take).map_err(|problem| bad(problem.to_string())),
         "http" => target.parse().map(Ask::Http).map_err(|problem: host_model::BadHost| bad(problem.to_string())),
         "secret" => {
             target.parse().map(Ask::Secret).map_err(|problem: host_model::BadSecretName| bad(problem.to_string()))
@@ -134,7 +137,9 @@ fn ask(tenant: &TenantId, verb: &str, target: &str) -> Result<Ask, AppError> {
         "discover" => Ok(Ask::Discover),
         "state" => Ok(Ask::State),
         "storage" => Ok(Ask::Storage),
-        _ => Err(bad("use publish, subscribe, send, request, discover, state, storage, http or secret".to_owned())),
+        _ => {
+            Err(bad("use publish, subscribe, send, request, take, discover, state, storage, http or secret".to_owned()))
+        }
     }
 }
 
@@ -153,6 +158,10 @@ mod tests {
         };
         check("publish", "tenants/acme/a/b", Ok(Ask::Publish("a.b".parse().unwrap())));
         check("request", "kb", Ok(Ask::Send("kb".parse().unwrap())));
+        check("send", "agents", Ok(Ask::Send(Queue::Agents)));
+        check("request", "agents", Err("'agents' is reserved"));
+        check("take", "agents", Ok(Ask::Take(Queue::Agents)));
+        check("take", "kb", Err("not a queue that agents share"));
         check("state", "", Ok(Ask::State));
         check("http", "a.com:8443", Ok(Ask::Http("a.com:8443".parse().unwrap())));
         check("publish", "a b", Err("not a topic"));

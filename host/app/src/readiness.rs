@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use host_bus::KeepHealth;
 use host_fleet::{Desired, Fleet, Phase};
 use host_ledger::Ledger;
 
@@ -36,13 +37,14 @@ impl Standing {
     }
 
     pub(crate) fn readiness(&self, fleet: &Fleet, ledger: &Ledger) -> Readiness {
+        let keeping = keeping(fleet.parts().bus.health());
         let ready = self.ready.load(Ordering::Acquire);
         let down = agents_down(fleet);
         let started =
             Check { name: "started", ok: ready, detail: (!ready).then(|| "agents are being started".to_owned()) };
         let detail = (down > 0).then(|| format!("{down} agents that should be up are not"));
         let agents = Check { name: "agents", ok: down == 0, detail };
-        Readiness { ready, checks: vec![started, agents, audit(ledger)] }
+        Readiness { ready, checks: vec![started, agents, audit(ledger), keeping] }
     }
 }
 
@@ -51,6 +53,18 @@ fn audit(ledger: &Ledger) -> Check {
     let ok = ledger.is_writable();
     let detail = (!ok).then(|| "degraded: the audit cannot be written, so control actions are refused".to_owned());
     Check { name: "audit", ok, detail }
+}
+
+/// Messages that are not kept go on. Those that are to be kept are refused, never promised less.
+fn keeping(health: KeepHealth) -> Check {
+    let detail = match health {
+        KeepHealth::Good | KeepHealth::Absent => None,
+        KeepHealth::Full => Some("degraded: the disk is full, so no message is kept until there is room"),
+        KeepHealth::Broken => {
+            Some("degraded: the journal failed, so no message is kept until the host is started again")
+        }
+    };
+    Check { name: "journal", ok: detail.is_none(), detail: detail.map(str::to_owned) }
 }
 
 fn agents_down(fleet: &Fleet) -> usize {

@@ -85,7 +85,11 @@ impl App {
         let (act, fleet, tenant) = self.on_tenant("tenant.delete", id);
         let vault = self.vault().clone();
         let delete = move |r: Arc<Recorded>| async move {
-            let shred = async { Ok::<_, AppError>(vault.shred(&tenant).await?) };
+            let bus = fleet.parts().bus.clone();
+            let shred = async {
+                bus.forget(&tenant).await?;
+                Ok::<_, AppError>(vault.shred(&tenant).await?)
+            };
             let agents = fleet.delete_tenant(&r, &tenant, shred).await?;
             // What was set between the two is gone from the store with the tenant, and signs for nobody.
             if let Err(error) = vault.shred(&tenant).await {

@@ -1,19 +1,34 @@
 //! What a bus does, whichever carries.
 
+use std::pin::Pin;
 use std::sync::Arc;
 
-use host_gate::{Delivery, Stamped};
-use host_model::{AgentId, Receipt, TenantId, TopicPattern};
+use host_gate::{Accepted, Delivery, Stamped};
+use host_model::{AgentId, Queue, Receipt, TenantId, TopicPattern};
+
+use crate::{Binding, Handover, JournalError, KeepHealth, Kept, Letter, QueueLimits, QueueView, Verdict};
 
 /// What a subscriber wants to receive. All of it lies in one tenant.
 #[derive(Debug, Clone)]
 pub enum Interest {
     /// Messages on topics that match.
     Topics(TopicPattern),
-    /// An agent's own queue.
-    Queue(AgentId),
+    /// A queue: what is sent to it, and what was kept for it.
+    Queue {
+        /// Which.
+        queue: Queue,
+        /// The most kept messages that it has taken and not ended; those that are not kept are bounded by its mailbox.
+        in_flight_max: u32,
+    },
     /// Everything whose address matches, queues and replies included: for a person who watches.
     Everything(TopicPattern),
+}
+
+impl Interest {
+    /// An agent's own queue.
+    pub fn own(agent: &AgentId, in_flight_max: u32) -> Self {
+        Self::Queue { queue: Queue::Agent(agent.clone()), in_flight_max }
+    }
 }
 
 /// A subscription to be made.
@@ -47,7 +62,15 @@ pub enum NotTaken {
 pub trait Inbound: Send + Sync {
     /// Takes a delivery or says why not.
     fn deliver(&self, delivery: Delivery) -> Result<(), NotTaken>;
+
+    /// Takes a message that waited, or says what to do with it. Who takes it ends it with [`Bus::settle`].
+    fn take(&self, _kept: &Kept<'_>) -> Handover {
+        Handover::Gone
+    }
 }
+
+/// A receipt on its way from the disk.
+pub type Keeping = Pin<Box<dyn Future<Output = Result<Receipt, BusError>> + Send>>;
 
 /// Why a message was not carried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -61,9 +84,34 @@ pub enum BusError {
         /// How many messages that receiver may hold.
         len_max: u32,
     },
+    /// The tenant keeps as much as it may.
+    #[error("{limit} would be {used}, over {max}")]
+    QueuesFull {
+        /// Which limit.
+        limit: &'static str,
+        /// What it is.
+        max: u64,
+        /// What would be kept.
+        used: u64,
+    },
+    /// More messages wait to be written than the disk takes.
+    #[error("{len_max} messages wait to be written already")]
+    KeepingFull {
+        /// How many may.
+        len_max: usize,
+    },
+    /// The tenant has no key that signs, and nothing unsigned reaches a disk.
+    #[error("the message cannot be signed")]
+    NotSigned,
+    /// It cannot be kept now. Nothing weaker is promised instead.
+    #[error("messages cannot be kept: {}", .0.as_str())]
+    Unkept(KeepHealth),
 }
 
-/// Carries stamped messages.
+/// A tenant that is being forgotten.
+pub type Forgetting<'a> = Pin<Box<dyn Future<Output = Result<(), JournalError>> + Send + 'a>>;
+
+/// Carries stamped messages, and keeps those that must not be lost. What a bus that keeps nothing does about the latter stands here.
 pub trait Bus: Send + Sync {
     /// Carries a message to all who want it.
     ///
@@ -79,4 +127,47 @@ pub trait Bus: Send + Sync {
 
     /// Ends a subscription. When it returns, nothing more is delivered to it by later publishes.
     fn unsubscribe(&self, tenant: &TenantId, id: SubscriptionId);
+
+    /// Keeps a message for all who want it, whether they run or not; its receipt comes once it is synced.
+    ///
+    /// A topic nobody is bound to takes it; a queue nobody has does not.
+    fn keep(&self, _stamped: Stamped) -> Keeping {
+        Box::pin(async { Err(BusError::Unkept(KeepHealth::Absent)) })
+    }
+
+    /// Keeps the message that a dead letter is sent again as, and marks the letter with it. The second time the receipt is the
+    /// same, and nothing is sent.
+    fn replay(&self, _stamped: Stamped, _letter: &Letter) -> Keeping {
+        Box::pin(async { Err(BusError::Unkept(KeepHealth::Absent)) })
+    }
+
+    /// Ends a kept message that a receiver took. One that was not kept is none.
+    fn settle(&self, _accepted: &Accepted, _verdict: Verdict) {}
+
+    /// Keeps a place for the messages of an agent, in place of the one before.
+    fn bind(&self, _binding: Binding) {}
+
+    /// An agent is gone: what waits in its own queue becomes dead letters.
+    fn unbind(&self, _tenant: &TenantId, _agent: &AgentId) {}
+
+    /// Forgets a deleted tenant with all that was kept of it.
+    fn forget<'a>(&'a self, _tenant: &'a TenantId) -> Forgetting<'a> {
+        Box::pin(async { Ok(()) })
+    }
+
+    /// Dead letters of a tenant were deleted: there is room for others.
+    fn letters_gone(&self, _tenant: &TenantId, _count: u64) {}
+
+    /// Sets what a tenant may keep. What lies there beyond it stays.
+    fn set_limits(&self, _tenant: &TenantId, _limits: QueueLimits) {}
+
+    /// The tenant's queues, by name.
+    fn queues(&self, _tenant: &TenantId) -> Vec<QueueView> {
+        Vec::new()
+    }
+
+    /// Whether messages can be kept now.
+    fn health(&self) -> KeepHealth {
+        KeepHealth::Absent
+    }
 }

@@ -5,26 +5,31 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use foldhash::fast::RandomState;
-use host_gate::{Delivery, Stamped};
-use host_model::{AgentId, Destination, Durability, Receipt, TenantId};
+use host_gate::{Accepted, Delivery, Stamped};
+use host_model::{AgentId, Destination, Durability, Queue, Receipt, TenantId};
 use parking_lot::RwLock;
 
-use crate::{Bus, BusError, Inbound, Interest, NotTaken, Subscribe, SubscriptionId};
+use crate::{
+    Binding, Bus, BusError, Forgetting, Inbound, Interest, KeepHealth, Keeper, Keeping, Letter, NotTaken, QueueLimits,
+    QueueView, Subscribe, SubscriptionId, Verdict,
+};
 
 /// Holds the subscriptions of each tenant apart, so that routing starts at the stamp's tenant and never looks beyond.
 ///
-/// An acknowledgement is [`Durability::Volatile`]: the message is in the receivers' mailboxes.
+/// An acknowledgement of [`publish`](Bus::publish) is [`Durability::Volatile`]: the message is in the receivers' mailboxes. With a
+/// [`Keeper`] it keeps messages too.
 #[derive(Default)]
 pub struct EmbeddedBus {
     tenants: RwLock<HashMap<TenantId, Arc<Routes>, RandomState>>,
     replies: RwLock<Option<Arc<dyn Inbound>>>,
     next_id: AtomicU64,
+    keeper: Option<Keeper>,
 }
 
 /// One tenant's subscriptions. Replaced whole when one is added or goes: publishing takes no lock while it delivers.
 #[derive(Default, Clone)]
 struct Routes {
-    queues: HashMap<AgentId, Vec<Subscriber>, RandomState>,
+    queues: HashMap<Queue, Vec<Subscriber>, RandomState>,
     /// By the text of patterns without wildcards: most are, and a tenant may have thousands.
     topics: HashMap<String, Vec<Subscriber>, RandomState>,
     wild: Vec<Subscriber>,
@@ -42,9 +47,29 @@ struct Subscriber {
 }
 
 impl EmbeddedBus {
-    /// An empty bus.
+    /// An empty bus that keeps nothing.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// A bus that keeps messages, with what was kept before.
+    pub fn keeping(keeper: Keeper) -> Self {
+        Self { keeper: Some(keeper), ..Self::default() }
+    }
+
+    fn keep_by(&self, stamped: Stamped, keep: impl FnOnce(&Keeper, &Stamped) -> Keeping) -> Keeping {
+        let Some(keeper) = &self.keeper else {
+            return Box::pin(async { Err(BusError::Unkept(KeepHealth::Absent)) });
+        };
+        let keeping = keep(keeper, &stamped);
+        let routes = self.routes(&stamped.envelope().tenant);
+        Box::pin(async move {
+            let receipt = keeping.await?;
+            if let Some(routes) = routes {
+                routes.show_watchers(&Arc::new(stamped));
+            }
+            Ok(receipt)
+        })
     }
 
     fn answer(&self, stamped: &Arc<Stamped>) -> Result<(), BusError> {
@@ -73,7 +98,7 @@ impl Bus for EmbeddedBus {
         let receipt = Receipt { id: stamped.envelope().id, durability: Durability::Volatile };
         let Some(routes) = self.routes(&stamped.envelope().tenant) else {
             return match stamped.envelope().to {
-                Destination::Agent(_) => Err(BusError::NoReceiver),
+                Destination::Queue(_) => Err(BusError::NoReceiver),
                 Destination::Topic(_) => Ok(receipt),
                 Destination::Reply { .. } => self.answer(&Arc::new(stamped)).map(|()| receipt),
             };
@@ -94,6 +119,9 @@ impl Bus for EmbeddedBus {
     fn subscribe(&self, subscribe: Subscribe, inbound: Arc<dyn Inbound>) -> SubscriptionId {
         let id = SubscriptionId(self.next_id.fetch_add(1, Ordering::Relaxed));
         let Subscribe { tenant, interest, queue } = subscribe;
+        if let (Some(keeper), Interest::Queue { queue, in_flight_max }) = (&self.keeper, &interest) {
+            keeper.consume(&tenant, queue, id, inbound.clone(), *in_flight_max);
+        }
         self.change(&tenant, |routes| {
             let turn = routes.turn_of_group(&interest, queue.as_ref());
             routes.add(Subscriber { id, interest, queue, inbound, turn });
@@ -103,13 +131,71 @@ impl Bus for EmbeddedBus {
 
     fn unsubscribe(&self, tenant: &TenantId, id: SubscriptionId) {
         self.change(tenant, |routes| routes.remove(id));
+        if let Some(keeper) = &self.keeper {
+            keeper.end_consumer(tenant, id);
+        }
+    }
+
+    fn keep(&self, stamped: Stamped) -> Keeping {
+        self.keep_by(stamped, |keeper, stamped| Box::pin(keeper.keep(stamped)))
+    }
+
+    fn replay(&self, stamped: Stamped, letter: &Letter) -> Keeping {
+        self.keep_by(stamped, |keeper, stamped| Box::pin(keeper.replay(stamped, letter)))
+    }
+
+    fn settle(&self, accepted: &Accepted, verdict: Verdict) {
+        if let Some(keeper) = &self.keeper {
+            keeper.settle(accepted, verdict);
+        }
+    }
+
+    fn bind(&self, binding: Binding) {
+        if let Some(keeper) = &self.keeper {
+            keeper.bind(binding);
+        }
+    }
+
+    fn unbind(&self, tenant: &TenantId, agent: &AgentId) {
+        if let Some(keeper) = &self.keeper {
+            keeper.unbind(tenant, agent);
+        }
+    }
+
+    fn forget<'a>(&'a self, tenant: &'a TenantId) -> Forgetting<'a> {
+        Box::pin(async move {
+            match &self.keeper {
+                Some(keeper) => keeper.forget(tenant).await,
+                None => Ok(()),
+            }
+        })
+    }
+
+    fn letters_gone(&self, tenant: &TenantId, count: u64) {
+        if let Some(keeper) = &self.keeper {
+            keeper.letters_gone(tenant, count);
+        }
+    }
+
+    fn set_limits(&self, tenant: &TenantId, limits: QueueLimits) {
+        if let Some(keeper) = &self.keeper {
+            keeper.set_limits(tenant, limits);
+        }
+    }
+
+    fn queues(&self, tenant: &TenantId) -> Vec<QueueView> {
+        self.keeper.as_ref().map(|keeper| keeper.queues(tenant)).unwrap_or_default()
+    }
+
+    fn health(&self) -> KeepHealth {
+        self.keeper.as_ref().map_or(KeepHealth::Absent, Keeper::health)
     }
 }
 
 impl Routes {
     fn add(&mut self, subscriber: Subscriber) {
         match &subscriber.interest {
-            Interest::Queue(agent) => self.queues.entry(agent.clone()).or_default().push(subscriber),
+            Interest::Queue { queue, .. } => self.queues.entry(queue.clone()).or_default().push(subscriber),
             Interest::Topics(pattern) if pattern.is_wild() => self.wild.push(subscriber),
             Interest::Topics(pattern) => self.topics.entry(pattern.to_string()).or_default().push(subscriber),
             Interest::Everything(_) => self.watchers.push(subscriber),
@@ -143,7 +229,7 @@ impl Routes {
 
     fn carry(&self, stamped: &Arc<Stamped>) -> Result<(), BusError> {
         match &stamped.envelope().to {
-            Destination::Agent(agent) => match self.queues.get(agent) {
+            Destination::Queue(queue) => match self.queues.get(queue) {
                 Some(members) => Self::carry_to_one(members.iter(), stamped).map_err(BusError::from),
                 None => Err(BusError::NoReceiver),
             },
@@ -219,7 +305,7 @@ impl Subscriber {
                 pattern.matches(topic)
             }
             (Interest::Everything(pattern), to) => pattern.matches_text(&to.to_string()),
-            (Interest::Queue(agent), Destination::Agent(to)) => agent == to,
+            (Interest::Queue { queue, .. }, Destination::Queue(to)) => queue == to,
             _ => false,
         }
     }

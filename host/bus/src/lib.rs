@@ -3,12 +3,23 @@
 //! A [`Bus`] takes only [`host_gate::Stamped`], so that nothing unchecked is carried, and hands on only [`host_gate::Delivery`],
 //! which the receiving side checks again. [`Subject`] is the one place that writes a wire address.
 
+mod backoff;
 mod bus;
 mod embedded;
+mod journal;
+mod keeper;
+mod kept;
+mod queues;
 mod replay;
 mod subject;
 
-pub use bus::{Bus, BusError, Inbound, Interest, NotTaken, Subscribe, SubscriptionId};
+pub use bus::{Bus, BusError, Forgetting, Inbound, Interest, Keeping, NotTaken, Subscribe, SubscriptionId};
 pub use embedded::EmbeddedBus;
+pub use journal::{
+    Change, Changed, Death, Depth, Journal, JournalError, Keep, Letter, LetterId, Letters, Place, Waiting,
+};
+pub use keeper::{Keeper, KeeperParts};
+pub use kept::{Handover, Kept, Verdict};
+pub use queues::{Binding, KeepHealth, Notices, QueueLimits, QueueView};
 pub use replay::{Position, Recalled, ReplayError, ReplayMemory};
 pub use subject::Subject;

@@ -5,7 +5,7 @@ use host_gate::Novelty;
 use host_model::{MessageId, TenantId, Timestamp};
 
 /// A place in a tenant's log. A message that comes back from the same place is the same delivery.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 pub struct Position(pub u64);
 
 /// What the memory says of a verified message.
@@ -13,7 +13,7 @@ pub struct Position(pub u64);
 pub enum Recalled {
     /// To be handled.
     New(Novelty),
-    /// Handled already, or a copy of what lies elsewhere: acknowledged without effect.
+    /// Handled already, or a copy of what lies elsewhere: nothing is done with it.
     Duplicate,
 }
 

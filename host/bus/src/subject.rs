@@ -65,7 +65,7 @@ mod tests {
             let tenant: TenantId = tenant.parse().unwrap();
             let reply = Destination::Reply { agent: "echo".parse().unwrap(), token: ReplyToken::new(token) };
             let topic = Topic::parse_in(&tenant, &raw).ok().map(Destination::Topic);
-            let agent = raw.parse().ok().map(Destination::Agent);
+            let agent = raw.parse().ok().map(Destination::Queue);
             for to in topic.into_iter().chain(agent).chain([reply]) {
                 let subject = Subject::of(&tenant, &to);
                 prop_assert!(is_inside(tenant.as_str(), subject.as_str()), "{raw:?} became {subject}");
@@ -86,7 +86,7 @@ mod tests {
         let tenant: TenantId = "acme".parse().unwrap();
         let subject = |to| Subject::of(&tenant, &to).to_string();
         assert_eq!(subject(Destination::Topic("incident.created".parse().unwrap())), "tenants.acme.incident.created");
-        assert_eq!(subject(Destination::Agent("b-agents".parse().unwrap())), "tenants.acme.queues.b-agents");
+        assert_eq!(subject(Destination::Queue("b-agents".parse().unwrap())), "tenants.acme.queues.b-agents");
         let token = ReplyToken::new(7);
         let reply = Destination::Reply { agent: "echo".parse().unwrap(), token };
         assert_eq!(subject(reply), "tenants.acme.replies.00000000000000000000000000000007");

@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use host_model::{AgentId, Caller, Card, CardQuery, Cause, Draft, Envelope, Header, Receipt};
+use host_model::{AgentId, Caller, Card, CardQuery, Cause, Draft, Envelope, Header, Queue, Receipt};
 use serde::{Deserialize, Serialize};
 
 use crate::{HttpCall, HttpReply, Refusal, StateCall, StateReply, StorageCall, StorageReply};
@@ -165,6 +165,11 @@ pub trait HostCalls: Send + Sync {
 impl HostCall {
     /// The agent a guest names, if the text can name one.
     pub fn agent_id(raw: &str) -> Result<AgentId, Refusal> {
+        raw.parse().map_err(|_| Refusal::NotFound)
+    }
+
+    /// The queue a guest names, if the text can name one.
+    pub fn queue(raw: &str) -> Result<Queue, Refusal> {
         raw.parse().map_err(|_| Refusal::NotFound)
     }
 }

@@ -2,6 +2,7 @@
 
 mod deploy;
 mod logs;
+mod register;
 mod send;
 mod show;
 
@@ -43,6 +44,25 @@ enum AgentVerb {
         /// Leave it stopped
         #[arg(long)]
         no_start: bool,
+    },
+    /// Register an agent that somebody else runs, or a new revision of one, and print its id
+    #[command(
+        after_help = "Examples:\n  bailiwick agent register meter --tenant acme\n  bailiwick agent register meters/bailiwick.toml --tenant acme"
+    )]
+    Register {
+        /// A manifest without a component, a folder with one (bailiwick.toml), or an id: then it may receive and nothing else
+        #[arg(value_name = "PATH|ID")]
+        what: String,
+    },
+    /// Mint a token for an external agent and print it, this once; list or revoke its tokens
+    #[command(
+        after_help = "Examples:\n  bailiwick agent token meter --tenant acme --expires-in 30d > meter.token\n  bailiwick agent token meter --tenant acme --list\n  bailiwick agent token meter --tenant acme --revoke 4be0643f1d98573b"
+    )]
+    Token {
+        /// For which agent
+        id: AgentId,
+        #[command(flatten)]
+        token: register::TokenArgs,
     },
     /// List a tenant's agents
     #[command(after_help = "Example:\n  bailiwick agent list --tenant acme")]
@@ -170,6 +190,8 @@ pub(crate) async fn run(args: AgentArgs) -> Result<(), CliError> {
     let session = Session { client: connection.client()?, connection: &connection, tenant: tenant.named()? };
     match verb {
         AgentVerb::Deploy { path, no_start } => deploy::run(&session, &path, !no_start).await,
+        AgentVerb::Register { what } => register::run(&session, &what).await,
+        AgentVerb::Token { id, token } => register::token(&session, &id, token).await,
         AgentVerb::List => show::list(&session).await,
         AgentVerb::Show { id } => show::one(&session, &id).await,
         AgentVerb::Start { id } => session.steer(&id, "start").await,

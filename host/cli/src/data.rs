@@ -6,7 +6,7 @@ use std::{fs, io};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use host_wire::Header;
+use host_wire::{Header, Qos};
 use serde_json::value::RawValue;
 
 use crate::error::CliError;
@@ -29,6 +29,9 @@ pub(crate) struct MessageArgs {
     /// Inert data for the receiver; may be given several times
     #[arg(long, value_name = "NAME=VALUE", value_parser = parse_header)]
     header: Vec<Header>,
+    /// at-least-once: kept on the disk, and handed out until it is handled; at-most-once: held in memory
+    #[arg(long, value_name = "QOS", default_value = "at-most-once")]
+    qos: Qos,
 }
 
 /// What to send, read.
@@ -39,6 +42,7 @@ pub(crate) struct Body {
     pub(crate) content_type: Option<String>,
     pub(crate) correlation_id: Option<String>,
     pub(crate) headers: Vec<Header>,
+    pub(crate) qos: Qos,
 }
 
 impl MessageArgs {
@@ -53,6 +57,7 @@ impl MessageArgs {
             content_type: Some(self.content_type),
             correlation_id: self.correlation_id,
             headers: self.header,
+            qos: self.qos,
         })
     }
 }
@@ -105,6 +110,7 @@ mod tests {
             content_type: content_type.into(),
             correlation_id: None,
             header: vec![],
+            qos: Qos::AtMostOnce,
         }
     }
 

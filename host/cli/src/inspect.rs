@@ -160,6 +160,7 @@ fn grants(inspection: &Inspection) -> Vec<String> {
         ("publish", &grants.publish),
         ("subscribe", &grants.subscribe),
         ("send", &grants.send),
+        ("queues", &grants.queues),
         ("http", &grants.http),
         ("secrets", &grants.secrets),
     ];

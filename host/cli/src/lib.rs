@@ -15,6 +15,7 @@ mod message;
 mod offline;
 mod policy;
 mod print;
+mod queue;
 mod stream;
 mod tenant;
 mod text;

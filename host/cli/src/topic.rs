@@ -62,8 +62,9 @@ async fn publish(
     topic: String,
     message: MessageArgs,
 ) -> Result<(), CliError> {
-    let Body { message_type, payload, payload_base64, content_type, correlation_id, headers } = message.read()?;
-    let body = PublishMessage { topic, message_type, payload, payload_base64, content_type, correlation_id, headers };
+    let Body { message_type, payload, payload_base64, content_type, correlation_id, headers, qos } = message.read()?;
+    let body =
+        PublishMessage { topic, message_type, payload, payload_base64, content_type, correlation_id, headers, qos };
     let query = [("tenant", tenant.to_string())];
     let receipt: Receipt = connection.client()?.post("/api/topics/messages", &query, &body).await?;
     connection.output.document(&receipt, |receipt| format!("published {} ({})", receipt.id, receipt.durability))

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::Subcommand;
 
 use crate::error::CliError;
-use crate::{agent, audit, inspect, offline, policy, print, tenant, topic, usage, vault};
+use crate::{agent, audit, inspect, offline, policy, print, queue, tenant, topic, usage, vault};
 
 /// What operators and authors ask of a host, and what works without one.
 #[derive(Debug, Subcommand)]
@@ -16,6 +16,10 @@ pub enum Verb {
     Agent(agent::AgentArgs),
     /// Publish to topics and watch them, for debugging
     Topic(topic::TopicArgs),
+    /// Look at queues: what waits and who receives
+    Queue(queue::QueueArgs),
+    /// Look at messages that were given up, send them again, delete them
+    Dlq(queue::DlqArgs),
     /// Say why a call is, or would be, allowed or denied
     Explain(policy::ExplainArgs),
     /// Read what happened, and check that its record still holds
@@ -41,6 +45,8 @@ pub async fn run(verb: Verb, program: clap::Command) -> ExitCode {
         Verb::Tenant(args) => tenant::run(args).await,
         Verb::Agent(args) => agent::run(args).await,
         Verb::Topic(args) => topic::run(args).await,
+        Verb::Queue(args) => queue::run(args).await,
+        Verb::Dlq(args) => queue::dlq(args).await,
         Verb::Explain(args) => policy::explain(args).await,
         Verb::Audit(args) => audit::run(args).await,
         Verb::Usage(args) => usage::run(args).await,
@@ -96,6 +102,9 @@ mod tests {
         check("bailiwick tenant key revoke 4be0643f1d98573b --tenant acme", None);
         check("bailiwick tenant secret set api --tenant acme --from-file token", None);
         check("bailiwick agent --tenant acme list", None);
+        check("bailiwick agent register meter --tenant acme -o json", None);
+        check("bailiwick agent token meter --tenant acme --expires-in 2h", None);
+        check("bailiwick agent token meter --tenant acme --revoke 4be0643f1d98573b", None);
         check("bailiwick agent send echo --tenant acme --type t --data @- --wait", None);
         check("bailiwick agent send echo --tenant acme --type t --wait 5 --header a=b --header c=d", None);
         check("bailiwick agent logs echo -f --since 10m --level warn --source stdout --contains x", None);
@@ -109,6 +118,10 @@ mod tests {
         check("bailiwick usage --tenant acme", None);
         check("bailiwick vault rotate -o json", None);
         check("bailiwick completions bash", None);
+        check("bailiwick queue list --tenant acme -o json", None);
+        check("bailiwick dlq show 17 --tenant acme --payload --reason why", None);
+        check("bailiwick dlq replay --queue echo --cause trap --tenant acme", None);
+        check("bailiwick dlq purge --until 7d --tenant acme -y", None);
     }
 
     #[test]
@@ -123,10 +136,18 @@ mod tests {
         check("bailiwick agent send echo", Some("--type <TYPE>"));
         check("bailiwick agent send echo --type t --wait 0", Some("0 is not in 1..=60"));
         check("bailiwick agent send echo --type t --header a", Some("use NAME=VALUE"));
+        check("bailiwick agent token meter --expires-in soon", Some("use a number and s, m, h or d"));
+        check("bailiwick agent token meter --list --revoke x", Some("cannot be used with"));
         check("bailiwick agent logs echo --since soon", Some("how long ago"));
         check("bailiwick agent logs echo --level loud", Some("use one of trace"));
         check("bailiwick agent logs echo --limit 1001", Some("1001 is not in 1..=1000"));
         check("bailiwick audit list --decision maybe", Some("[possible values: allowed, denied, done, failed]"));
+        check("bailiwick dlq show 17 --payload", Some("--reason <REASON>"));
+        check("bailiwick dlq replay", Some("required arguments"));
+        check("bailiwick dlq replay 17 --all", Some("cannot be used with"));
+        check("bailiwick dlq replay --cause boredom", Some("not a cause of a dead letter"));
+        check("bailiwick dlq purge", Some("required arguments"));
+        check("bailiwick agent send echo --type t --qos thrice", Some("use at-least-once or at-most-once"));
         check("bailiwick agent list -o xml", Some("[possible values: table, json, yaml]"));
     }
 

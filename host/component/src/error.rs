@@ -70,6 +70,12 @@ pub enum ManifestError {
         /// What is wrong; one line, bounded.
         problem: String,
     },
+    /// An agent without a component has no use for it.
+    #[error("manifest: {key} is of no use to an external agent: remove it, or deploy the agent with its component")]
+    NotExternal {
+        /// The key with its tables, or what is beyond them.
+        key: &'static str,
+    },
     /// A key that a later version will have. To take it now and not enforce it would be a promise broken in silence.
     #[error("manifest{}: {key} is not available in this version: remove it", at(*.line))]
     Unavailable {

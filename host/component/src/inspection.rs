@@ -72,8 +72,10 @@ pub struct GrantsReport {
     pub publish: Vec<String>,
     /// Topics it is subscribed to.
     pub subscribe: Vec<String>,
-    /// Agents it may send to; `*` for any of its tenant.
+    /// Agents and shared queues it may send to; `*` for any of its tenant.
     pub send: Vec<String>,
+    /// Shared queues it takes from.
+    pub queues: Vec<String>,
     /// Whether it may find its peers.
     pub discover: bool,
     /// Whether it has keys and values of its own.
@@ -210,8 +212,9 @@ impl GrantsReport {
             subscribe: grants.subscribe.iter().map(ToString::to_string).collect(),
             send: match &grants.send {
                 SendGrant::Any => vec!["*".to_owned()],
-                SendGrant::These(agents) => agents.iter().map(ToString::to_string).collect(),
+                SendGrant::These(queues) => queues.iter().map(ToString::to_string).collect(),
             },
+            queues: grants.queues.iter().map(ToString::to_string).collect(),
             discover: grants.discover,
             state: grants.state,
             storage: grants.storage,
@@ -287,7 +290,7 @@ mod tests {
         assert_eq!(report["capabilities"][0]["granted"], true);
         assert_eq!(
             report["grants"],
-            serde_json::json!({ "publish": ["a.>"], "subscribe": [], "send": ["*"], "discover": false,
+            serde_json::json!({ "publish": ["a.>"], "subscribe": [], "send": ["*"], "queues": [], "discover": false,
                 "state": false, "storage": false, "http": [], "secrets": [] })
         );
         assert_eq!(report["limits"]["deadlineMs"], 5000);

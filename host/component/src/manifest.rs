@@ -16,6 +16,7 @@ use self::value::{is_line, is_prose};
 use crate::ManifestError;
 
 mod config;
+mod external;
 pub(crate) mod refusal;
 mod shape;
 pub(crate) mod value;

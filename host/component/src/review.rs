@@ -61,7 +61,7 @@ pub enum Warning {
     WildPublish(String),
     /// A pattern under `grants.subscribe` holds a wildcard.
     WildSubscribe(String),
-    /// `grants.send` allows every agent of the tenant.
+    /// `grants.send` allows every agent and shared queue of the tenant.
     WildSend,
     /// A key under `[grants]` that the component has no import to use: `publish`, `send`, `discover`, `state` or `storage`.
     Unused(&'static str),
@@ -76,9 +76,9 @@ impl fmt::Display for Warning {
             Self::WildSubscribe(pattern) => {
                 write!(f, "grants.subscribe has the wildcard '{pattern}': name the topics if they are known")
             }
-            Self::WildSend => {
-                f.write_str("grants.send is '*', every agent of the tenant: name the agents if they are known")
-            }
+            Self::WildSend => f.write_str(
+                "grants.send is '*', every agent and shared queue of the tenant: name them if they are known",
+            ),
             Self::Unused(key) => {
                 write!(f, "grants.{key} is granted, and the component has no import to use it: take it out")
             }
@@ -135,7 +135,7 @@ fn ungranted(component: &Component, granted: impl Fn(Capability) -> bool) -> imp
 }
 
 /// What the other key does not turn.
-fn beyond(manifest: &Manifest, policy: &Policy) -> Vec<Objection> {
+pub(crate) fn beyond(manifest: &Manifest, policy: &Policy) -> Vec<Objection> {
     let allowed = policy.allows(&manifest.agent.id);
     let excess = manifest.grants.beyond(&allowed).into_iter();
     let over = policy.caps.exceeded_by(&manifest.limits, manifest.run.replicas).into_iter();

@@ -120,10 +120,14 @@ mod tests {
         check(old, (&[INBOX], "[grants]\nsubscribe = ['a.b']\n[limits]\nfuel = 10000\n"), &[]);
         check(
             old,
-            (&[MESSAGING, INBOX], "[grants]\nsubscribe = ['>']\nhttp = ['a.com']\n[limits]\nfuel = 20001\n"),
+            (
+                &[MESSAGING, INBOX],
+                "[grants]\nsubscribe = ['>']\nqueues = ['agents']\nhttp = ['a.com']\n[limits]\nfuel = 20001\n",
+            ),
             &[
                 "imports bailiwick:agent/messaging@0.1.0 (messaging)",
                 "asks for subscribe '>'",
+                "asks for queues 'agents'",
                 "asks for http 'a.com'",
                 "raises limits.fuel from 20000 to 20001",
             ],

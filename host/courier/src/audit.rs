@@ -67,6 +67,12 @@ pub(crate) fn not_accepted(ledger: &Ledger, caller: &Caller, refused: &Refused) 
     ledger.denied(&denial(caller, "message.accept", refused.code()));
 }
 
+/// A message lies in the journal where it was not put.
+pub(crate) fn copied(ledger: &Ledger, caller: &Caller) {
+    tracing::error!(tenant = %caller.tenant(), agent = %caller.agent(), "a message lies in the journal where it was not put");
+    ledger.denied(&denial(caller, "message.accept", "copied"));
+}
+
 fn denial<'a>(caller: &'a Caller, action: &'static str, code: &'a str) -> Denial<'a> {
     Denial {
         tenant: Some(caller.tenant()),

@@ -6,19 +6,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use foldhash::fast::RandomState;
-use host_bus::{Bus, Inbound, NotTaken};
+use host_bus::{Bus, Inbound, Notices, Verdict};
 use host_calls::{Answer, Context, HostCall, HostCalls, HostReply, Refusal, RefusalNumbers};
 use host_egress::Egress;
-use host_gate::{Delivery, Gate, Receiver, Refused};
+use host_gate::{Accepted, Gate, Keys};
 use host_ledger::Ledger;
-use host_mailbox::Push;
 use host_model::{Caller, Clock, Ids, Incarnation, TenantId, Timestamp, TopicPattern};
 use host_registry::Registry;
 use parking_lot::RwLock;
 
-use crate::audit::{action_of, audited, not_accepted, refused};
-use crate::door::take;
+use crate::audit::{action_of, audited, refused};
+use crate::deaths::Deaths;
+use crate::door::Door;
 use crate::http::Streams;
+use crate::keeping::Basis;
 use crate::party::count;
 use crate::replies::Replies;
 use crate::{FileStore, LogBook, Mail, Party, StateStore, Watch, discovery, state, storage};
@@ -30,6 +31,8 @@ pub type Pending<T> = Pin<Box<dyn Future<Output = Result<T, Refusal>> + Send>>;
 pub struct CourierParts {
     /// The rules.
     pub gate: Gate,
+    /// The tenants' keys, for what comes back from a disk.
+    pub keys: Arc<dyn Keys>,
     /// What carries.
     pub bus: Arc<dyn Bus>,
     /// Who is there.
@@ -87,10 +90,23 @@ impl Courier {
         self.parts().egress.forget(tenant);
     }
 
+    /// Who is told of messages that are given up.
+    pub fn deaths(&self) -> Arc<dyn Notices> {
+        Arc::new(Deaths { ledger: self.parts().ledger.clone() })
+    }
+
+    /// Ends a kept message that a receiver outside the host took.
+    pub fn settle_as(&self, party: &Party, accepted: &Accepted, verdict: Verdict) {
+        let handled = verdict == Verdict::Done;
+        count(if handled { &party.counters.handled } else { &party.counters.failed });
+        self.parts().bus.settle(accepted, verdict);
+    }
+
     /// The receiving side of a party: checks each delivery at the gate and puts it into the mailbox.
     pub fn inbound(&self, party: Arc<Party>, mail: Arc<dyn Mail>) -> Arc<dyn Inbound> {
-        let CourierParts { gate, clock, ledger, .. } = self.parts();
-        Arc::new(Door { gate: gate.clone(), clock: clock.clone(), ledger: ledger.clone(), party, mail })
+        let CourierParts { gate, keys, clock, ledger, .. } = self.parts();
+        let (gate, keys, clock, ledger) = (gate.clone(), keys.clone(), clock.clone(), ledger.clone());
+        Arc::new(Door { gate, keys, clock, ledger, party, mail })
     }
 
     /// Shows an operator the messages of a tenant.
@@ -139,15 +155,17 @@ impl HostCalls for Courier {
         let action = action_of(&call);
         let answer = match call {
             HostCall::Publish { topic, draft } => {
-                Answer::Now(self.publish(&party, &topic, draft, context.cause).map(HostReply::Sent))
+                let basis = context.cause.map(|cause| Basis::Call { cause, id: context.id, item: 0 });
+                self.publish_kept_or_not(&party, &topic, draft, context.cause, basis).answer()
             }
             HostCall::Send { agent, draft } => {
-                Answer::Now(self.send(&party, &agent, draft, context.cause).map(HostReply::Sent))
+                let basis = context.cause.map(|cause| Basis::Call { cause, id: context.id, item: 0 });
+                self.send_kept_or_not(&party, &agent, draft, context.cause, basis).answer()
             }
             HostCall::Request { agent, draft, deadline_ms } => {
                 self.request(&party, &agent, draft, Duration::from_millis(deadline_ms.into()), &context)
             }
-            HostCall::Batch(items) => Answer::Now(Ok(self.batch(&party, items, context.cause))),
+            HostCall::Batch(items) => self.batch(&party, items, &context),
             HostCall::Log(line) => {
                 self.log(&party, &line);
                 Answer::Now(Ok(HostReply::Logged))
@@ -174,43 +192,5 @@ fn later(party: Arc<Party>, reply: Result<Pending<HostReply>, Refusal>) -> Answe
     match reply {
         Ok(reply) => Answer::Later(Box::pin(async move { counted(reply.await) })),
         Err(refusal) => Answer::Now(counted(Err(refusal))),
-    }
-}
-
-/// The way into one party's mailbox.
-struct Door {
-    gate: Gate,
-    clock: Arc<dyn Clock>,
-    ledger: Ledger,
-    party: Arc<Party>,
-    mail: Arc<dyn Mail>,
-}
-
-impl Inbound for Door {
-    fn deliver(&self, delivery: Delivery) -> Result<(), NotTaken> {
-        self.party.switch.check().map_err(|_| NotTaken::Refused)?;
-        let grants = self.party.grants();
-        let receiver = Receiver::Agent { caller: &self.party.caller, grants: &grants };
-        let accepted =
-            take(&self.gate, delivery, receiver, self.clock.now()).map_err(|refused| self.report(&refused))?;
-        self.party.tried_to_receive(&accepted.envelope().to);
-        match self.mail.push(accepted) {
-            Ok(()) => {
-                count(&self.party.counters.received);
-                Ok(())
-            }
-            Err(Push::Full(full)) => {
-                count(&self.party.counters.dropped);
-                Err(NotTaken::Full { len_max: full.len_max })
-            }
-            Err(Push::Closed | Push::WrongReceiver) => Err(NotTaken::Refused),
-        }
-    }
-}
-
-impl Door {
-    fn report(&self, refused: &Refused) -> NotTaken {
-        not_accepted(&self.ledger, &self.party.caller, refused);
-        NotTaken::Refused
     }
 }

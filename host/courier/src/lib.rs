@@ -5,9 +5,11 @@
 
 mod audit;
 mod courier;
+mod deaths;
 mod discovery;
 mod door;
 mod http;
+mod keeping;
 mod logs;
 mod messaging;
 mod party;
@@ -23,6 +25,7 @@ mod switch;
 mod watch;
 
 pub use courier::{Courier, CourierParts, Pending};
+pub use keeping::{Post, PostTarget};
 pub use logs::{LogBook, LogQuery, LogRecord, LogStream};
 pub use party::{Counters, CountersView, Mail, Party};
 pub use shadow::{Shadow, ShadowTally, WouldDeny};

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use arc_swap::{ArcSwap, ArcSwapOption, Guard};
 use host_gate::Accepted;
 use host_mailbox::Push;
-use host_model::{Caller, Destination, Grants};
+use host_model::{Caller, Destination, Grants, Queue};
 use host_quota::{Budget, TenantLimits, TenantRates};
 
 use crate::{Shadow, Switch};
@@ -80,14 +80,16 @@ impl Party {
     pub(crate) fn tried_to_send(&self, to: &Destination) {
         match to {
             Destination::Topic(topic) => self.tried("publish", topic, |grants| grants.may_publish(topic)),
-            Destination::Agent(agent) => self.tried("send", agent, |grants| grants.may_send(agent)),
+            Destination::Queue(queue) => self.tried("send", queue, |grants| grants.may_send(queue)),
             Destination::Reply { .. } => {}
         }
     }
 
     pub(crate) fn tried_to_receive(&self, to: &Destination) {
-        if let Destination::Topic(topic) = to {
-            self.tried("subscribe", topic, |grants| grants.may_receive(topic));
+        match to {
+            Destination::Topic(topic) => self.tried("subscribe", topic, |grants| grants.may_receive(topic)),
+            Destination::Queue(Queue::Agent(_)) | Destination::Reply { .. } => {}
+            Destination::Queue(queue) => self.tried("queues", queue, |grants| grants.may_take(queue)),
         }
     }
 

@@ -9,6 +9,9 @@ use host_model::BadTopic;
 /// When a full mailbox is worth another try, in milliseconds: some messages later.
 const MAILBOX_RETRY_MS: u64 = 50;
 
+/// When full queues, or a full disk, are worth another try, in milliseconds.
+const QUEUES_RETRY_MS: u64 = 1_000;
+
 pub(crate) fn of_denied(denied: &Denied) -> Refusal {
     let invalid = |code| Refusal::Invalid(RefusalNumbers::of(code));
     let not_granted = |code| Refusal::NotGranted(RefusalNumbers::of(code));
@@ -41,6 +44,17 @@ pub(crate) fn of_bus(error: BusError) -> Refusal {
         BusError::Full { len_max } => {
             let numbers = RefusalNumbers::of("mailbox-full").past(u64::from(len_max), u64::from(len_max) + 1);
             Refusal::Backpressure(numbers.retry_after_ms(MAILBOX_RETRY_MS))
+        }
+        BusError::QueuesFull { limit, max, used } => {
+            Refusal::Backpressure(RefusalNumbers::of(limit).past(max, used).retry_after_ms(QUEUES_RETRY_MS))
+        }
+        BusError::KeepingFull { len_max } => {
+            let numbers = RefusalNumbers::of("journal-busy").past(len_max as u64, len_max as u64 + 1);
+            Refusal::Backpressure(numbers.retry_after_ms(MAILBOX_RETRY_MS))
+        }
+        BusError::NotSigned => Refusal::Unavailable(RefusalNumbers::of("no-signing-key")),
+        BusError::Unkept(health) => {
+            Refusal::Unavailable(RefusalNumbers::of(health.as_str()).retry_after_ms(QUEUES_RETRY_MS))
         }
     }
 }

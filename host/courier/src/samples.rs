@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use host_bus::{Bus, EmbeddedBus, Interest, Subscribe};
 use host_calls::{Answer, CallId, Context, HostCall, HostCalls as _, HostReply, Refusal};
-use host_gate::{Accepted, Gate, MessageLimits};
+use host_gate::{Accepted, Gate, MessageLimits, NoKeys};
 use host_mailbox::{Address, Mailbox, Open, Push, Turn};
 use host_model::{Cause, Draft};
 use host_quota::Budget;
@@ -55,6 +55,7 @@ impl World {
         let (clock, bus) = (Arc::new(FixedClock::new()), Arc::new(EmbeddedBus::new()));
         let audit = Arc::new(MemoryAudit::default());
         let parts = CourierParts {
+            keys: Arc::new(NoKeys),
             gate: Gate::new(MessageLimits::default()),
             bus: bus.clone(),
             registry: Arc::new(Registry::new()),
@@ -85,7 +86,7 @@ impl World {
         let mailbox = Arc::new(OneMailbox { mailbox: Mutex::new(mailbox), address });
         let inbound = self.courier.inbound(party.clone(), mailbox.clone());
         let topics = party.grants().subscribe.clone().into_iter().map(Interest::Topics);
-        for interest in topics.chain([Interest::Queue(party.caller.agent().clone())]) {
+        for interest in topics.chain([Interest::own(party.caller.agent(), u32::MAX)]) {
             self.bus
                 .subscribe(Subscribe { tenant: party.caller.tenant().clone(), interest, queue: None }, inbound.clone());
         }

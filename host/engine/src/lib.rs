@@ -22,7 +22,7 @@ mod wasi;
 pub use compile::{CompilerSettings, compile_stdin};
 pub use cutoff::CutOff;
 pub use engine::{Engine, EngineError};
-pub use program::{Handled, Program, Resident};
+pub use program::{Handled, Incoming, Program, Resident};
 pub use settings::{EngineSettings, MEMORY_BYTES_MAX, Pool};
 pub use state::Birth;
 pub use ticker::TICK;

@@ -37,6 +37,22 @@ pub struct Handled {
     pub fuel_used: u64,
 }
 
+/// A message for a guest, and which attempt to handle it this is.
+#[derive(Debug, Clone, Copy)]
+pub struct Incoming<'a> {
+    /// The message.
+    pub envelope: &'a Envelope,
+    /// Counts from 1.
+    pub attempt: u32,
+}
+
+/// Handed over for the first time.
+impl<'a> From<&'a Envelope> for Incoming<'a> {
+    fn from(envelope: &'a Envelope) -> Self {
+        Self { envelope, attempt: 1 }
+    }
+}
+
 impl Program {
     /// Links a component. What it imports and was not granted is an error that names the import.
     pub(crate) fn link(engine: &Engine, component: &Component, granted: &[Capability]) -> Result<Self, EngineError> {
@@ -48,8 +64,9 @@ impl Program {
     }
 
     /// Handles one message in an instance of its own, and ends it.
-    pub async fn handle_fresh(&self, birth: &Arc<Birth>, envelope: &Envelope) -> Handled {
-        let run = run_of(birth, Some(envelope));
+    pub async fn handle_fresh<'a>(&self, birth: &Arc<Birth>, message: impl Into<Incoming<'a>>) -> Handled {
+        let message = message.into();
+        let run = run_of(birth, Some(message.envelope));
         let mut store = match self.store(birth, run) {
             Ok(store) => store,
             Err(cut_off) => return Handled { outcome: cut_off.into(), fuel_used: 0 },
@@ -58,7 +75,7 @@ impl Program {
         let work = async {
             let instance = self.pre.instantiate_async(&mut store).await?;
             let guest = self.inbox.load(&mut store, &instance)?;
-            guest.call_handle(&mut store, Texts::of(envelope).message()).await
+            guest.call_handle(&mut store, Texts::of(message).message()).await
         };
         let result = bounded(run.deadline, pin!(work)).await;
         settle(&mut store, result)
@@ -104,9 +121,10 @@ pub struct Resident {
 
 impl Resident {
     /// Handles one message. After [`Outcome::Trapped`] the instance is of no more use: drop it.
-    pub async fn handle(&mut self, envelope: &Envelope) -> Handled {
-        let run = self.begin(Some(envelope));
-        let texts = Texts::of(envelope);
+    pub async fn handle<'a>(&mut self, message: impl Into<Incoming<'a>>) -> Handled {
+        let message = message.into();
+        let run = self.begin(Some(message.envelope));
+        let texts = Texts::of(message);
         let work = self.inbox.call_handle(&mut self.store, texts.message());
         let result = bounded(run.deadline, pin!(work)).await;
         settle(&mut self.store, result)

@@ -20,7 +20,7 @@ use host_bus::EmbeddedBus;
 use host_component::{Capability, Digest};
 use host_courier::{Counters, Courier, CourierParts, LogBook, Party};
 use host_egress::Egress;
-use host_gate::{Gate, MessageLimits};
+use host_gate::{Gate, MessageLimits, NoKeys};
 use host_model::{Envelope, Grants, Limits};
 use host_quota::Budget;
 use host_registry::Registry;
@@ -92,6 +92,7 @@ impl Agent {
     fn with_egress(limits: Limits, egress: Egress, grants: Grants, http: Arc<Budget>) -> Self {
         let (clock, bus) = (Arc::new(FixedClock::new()), Arc::new(EmbeddedBus::new()));
         let courier = Courier::new(CourierParts {
+            keys: Arc::new(NoKeys),
             gate: Gate::new(MessageLimits::default()),
             bus: bus.clone(),
             registry: Arc::new(Registry::new()),

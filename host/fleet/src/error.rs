@@ -1,12 +1,14 @@
 //! Why a verb of the fleet was not done.
 
+use std::time::Duration;
+
 use host_component::{ComponentError, Digest, ManifestError, Objection, PolicyError};
 use host_engine::{CutOff, EngineError};
 use host_model::{AgentId, TenantId};
 use host_quota::BadQuota;
 use host_registry::CardStoreError;
 
-use crate::RepositoryError;
+use crate::{RepositoryError, TokenId};
 
 /// Why the fleet did not do it.
 #[derive(Debug, thiserror::Error)]
@@ -67,6 +69,52 @@ pub enum FleetError {
     /// The component cannot be read.
     #[error(transparent)]
     Component(#[from] ComponentError),
+    /// It is external: nothing of it runs here.
+    #[error(
+        "agent '{0}' is external: there is nothing of it here to start, stop, command, approve or quarantine; its tokens can be \
+             revoked"
+    )]
+    External(AgentId),
+    /// It is deployed, and an external agent is asked for.
+    #[error("agent '{0}' is deployed here, and needs no token: the host speaks for it")]
+    NotExternal(AgentId),
+    /// No such token of that agent.
+    #[error("no token '{0}'")]
+    NoToken(TokenId),
+    /// A token would be valid for too short or too long a time.
+    #[error("a token is valid for {} seconds to {} days: name a time in between", .min.as_secs(), .max.as_secs() / 86_400)]
+    TokenLifetime {
+        /// The shortest time.
+        min: Duration,
+        /// The longest time.
+        max: Duration,
+    },
+    /// The agent has as many tokens as it may have.
+    #[error("agent '{agent}' has {len_max} tokens already: revoke one first")]
+    TooManyTokens {
+        /// Which agent.
+        agent: AgentId,
+        /// How many there may be.
+        len_max: usize,
+    },
+    /// The tenant has as many external agents as it may have.
+    #[error("the tenant has {len_max} external agents already: delete one first")]
+    TooManyExternal {
+        /// How many there may be.
+        len_max: usize,
+    },
+    /// The tenant's external agents have as many streams open as they may have.
+    #[error("the tenant's agents have {len_max} streams open already: close one, or try again later")]
+    TooManyStreams {
+        /// How many there may be.
+        len_max: usize,
+    },
+    /// An external agent asks for what its tenant's policy does not allow.
+    #[error("the agent {}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; it "))]
+    BeyondPolicy(Vec<Objection>),
+    /// The machine's random source failed.
+    #[error("the machine gives no random bytes")]
+    NoRandomness(#[source] getrandom::Error),
     /// The component needs what was not granted, or lacks what is needed.
     #[error("the component {}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; it "))]
     Objections(Vec<Objection>),

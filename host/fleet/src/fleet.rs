@@ -18,19 +18,21 @@ use tokio::sync::mpsc;
 
 use crate::agent::{Agent, Spec};
 use crate::crash_loop::{CrashAlarm, CrashBell, alarms};
+use crate::external::{External, STREAMS_MAX, TokenBook};
 use crate::hold::{AgentHold, TenantHold};
 use crate::policy::{self, Policies};
 use crate::start::{Checked, Running};
-use crate::tenants::apply_limits;
 use crate::{
-    AgentData, AgentStatus, Components, ControlRepository, Deployment, Desired, FleetError, Phase, PolicyBook,
-    Repository, RepositoryError, Shards, Step, TenantControl, TenantRecord,
+    AgentData, AgentStatus, Components, ControlRepository, Deployment, Desired, ExternalRepository, FleetError, Phase,
+    PolicyBook, Repository, RepositoryError, Shards, Step, TenantControl, TenantRecord,
 };
 
 /// What a fleet works with.
 pub struct FleetParts {
     /// What survives a restart.
     pub repository: Arc<dyn Repository>,
+    /// Agents without a component, and their tokens.
+    pub external: Arc<dyn ExternalRepository>,
     /// What operators decided.
     pub controls: Arc<dyn ControlRepository>,
     /// Components by digest.
@@ -79,6 +81,7 @@ struct Inner {
     shards: Shards,
     tenants: RwLock<BTreeMap<TenantId, Arc<Tenant>>>,
     incarnations: AtomicU64,
+    tokens: TokenBook,
     crash_loops: (mpsc::Sender<CrashAlarm>, tokio::sync::Mutex<mpsc::Receiver<CrashAlarm>>),
 }
 
@@ -89,6 +92,8 @@ pub(crate) struct Tenant {
     pub(crate) hold: Arc<TenantHold>,
     operator: Arc<Party>,
     pub(crate) agents: RwLock<HashMap<AgentId, Arc<Agent>, RandomState>>,
+    pub(crate) streams: Arc<tokio::sync::Semaphore>,
+    pub(crate) externals: RwLock<BTreeMap<AgentId, Arc<External>>>,
     pub(crate) policies: RwLock<Policies>,
     /// Held while a deployment changes which agents there are, from beginning to end of a start.
     pub(crate) deploying: tokio::sync::Mutex<()>,
@@ -105,6 +110,7 @@ impl Fleet {
             shards,
             tenants: RwLock::default(),
             incarnations: AtomicU64::new(1),
+            tokens: TokenBook::default(),
             crash_loops: (raised, tokio::sync::Mutex::new(heard)),
         }));
         for record in fleet.parts().repository.tenants().await? {
@@ -126,6 +132,8 @@ impl Fleet {
             agent.hold.quarantine(quarantine.notice);
         }
         fleet.load_pending().await?;
+        fleet.all_tenants().iter().for_each(|tenant| fleet.bind_all(tenant));
+        fleet.load_externals().await?;
         Ok(fleet)
     }
 
@@ -196,6 +204,7 @@ impl Fleet {
         tenant.hold.takes_work()?;
         self.still_allowed(&tenant, &checked, &deploy.digest, &manifest).await?;
         let Some(agent) = tenant.agents.read().get(&manifest.agent.id).cloned() else {
+            tenant.not_external(&manifest.agent.id)?;
             let spec = self.spec(&tenant, 1, deploy, manifest);
             return self.first_deploy(&tenant, spec, checked).await;
         };
@@ -285,6 +294,10 @@ impl Fleet {
 
     /// Stops an agent and deletes it with all that it kept. Its id is never given again.
     pub async fn delete(&self, _recorded: &Recorded, tenant: &TenantId, agent: &AgentId) -> Result<(), FleetError> {
+        let found = self.tenant(tenant)?;
+        if found.find_external(agent).is_some() {
+            return self.delete_external(&found, agent).await;
+        }
         let (tenant, agent) = self.find(tenant, agent)?;
         let mut running = agent.running.lock().await;
         tenant.still_has(&agent)?;
@@ -295,6 +308,7 @@ impl Fleet {
         self.parts().data.delete_agent(&agent.tenant, &agent.id).await?;
         self.parts().repository.delete_deployment(&agent.tenant, &agent.id).await?;
         tenant.agents.write().remove(&agent.id);
+        self.unbind(&agent);
         Ok(())
     }
 
@@ -320,6 +334,9 @@ impl Fleet {
 
     /// How an agent is.
     pub fn status(&self, tenant: &TenantId, agent: &AgentId) -> Result<AgentStatus, FleetError> {
+        if let Some(external) = self.tenant(tenant)?.find_external(agent) {
+            return Ok(external.status());
+        }
         self.find(tenant, agent).map(|(_, agent)| agent.status())
     }
 
@@ -327,6 +344,7 @@ impl Fleet {
     pub fn statuses(&self, tenant: &TenantId) -> Result<Vec<AgentStatus>, FleetError> {
         let tenant = self.tenant(tenant)?;
         let mut statuses: Vec<_> = tenant.agents.read().values().map(|agent| agent.status()).collect();
+        statuses.extend(tenant.externals.read().values().map(|external| external.status()));
         statuses.sort_by(|one, other| one.agent.cmp(&other.agent));
         Ok(statuses)
     }
@@ -352,6 +370,10 @@ impl Fleet {
         &self.0.shards
     }
 
+    pub(crate) fn token_book(&self) -> &TokenBook {
+        &self.0.tokens
+    }
+
     pub(crate) fn next_incarnation(&self) -> Incarnation {
         Incarnation(self.0.incarnations.fetch_add(1, Ordering::Relaxed))
     }
@@ -366,10 +388,12 @@ impl Fleet {
         // Before anybody finds it: who starts or quarantines it waits for the deployment.
         let mut running = agent.running.lock().await;
         tenant.add(agent.clone());
+        self.bind(tenant, &agent);
         let deployed = self.deploy_stopped(tenant, &agent, &spec, checked).await;
         match deployed {
             Ok(up) => *running = up,
             Err(error) => {
+                self.unbind(&agent);
                 tenant.agents.write().remove(&agent.id);
                 self.parts().data.delete_agent(&agent.tenant, &agent.id).await?;
                 return Err(error);
@@ -394,11 +418,17 @@ impl Fleet {
         if let Some(old) = running.take() {
             self.take_down(agent, old).await;
         }
+        let granted_before = tenant.grants_now(agent);
         agent.set_spec(spec.clone());
+        self.bind_both(tenant, agent, granted_before);
         match self.deploy_stopped(tenant, agent, &spec, checked).await {
-            Ok(up) => *running = up,
+            Ok(up) => {
+                self.bind(tenant, agent);
+                *running = up;
+            }
             Err(error) => {
                 agent.set_spec(before.clone());
+                self.bind(tenant, agent);
                 self.parts().repository.save_deployment(&before.deployment).await?;
                 if was_up {
                     *running = Some(self.start_stopped(tenant, agent).await?);
@@ -466,10 +496,22 @@ impl Fleet {
         let hold = TenantHold::new(record.id.clone(), control);
         let caller = Caller::born(record.id.clone(), AgentId::operator(), String::new(), self.next_incarnation());
         let operator = policy::operator(caller, &budgets, hold.switch().clone());
-        let (agents, policies) = (RwLock::default(), RwLock::default());
+        let (agents, externals, policies) = (RwLock::default(), RwLock::default(), RwLock::default());
         let (deploying, changing_policy) = (tokio::sync::Mutex::default(), tokio::sync::Mutex::default());
-        let tenant = Tenant { record, budgets, hold, operator, agents, policies, deploying, changing_policy };
-        apply_limits(&tenant, self.shards(), &limits);
+        let streams = Arc::new(tokio::sync::Semaphore::new(STREAMS_MAX));
+        let tenant = Tenant {
+            record,
+            budgets,
+            hold,
+            operator,
+            agents,
+            streams,
+            externals,
+            policies,
+            deploying,
+            changing_policy,
+        };
+        self.apply_limits(&tenant, &limits);
         self.parts().policies.set(tenant.id(), tenant.policies.read().enforced.clone());
         self.0.tenants.write().insert(tenant.record.id.clone(), Arc::new(tenant));
         Ok(())
@@ -491,7 +533,10 @@ impl Fleet {
 
     pub(crate) fn forget_tenant(&self, id: &TenantId) {
         self.parts().policies.forget(id);
-        self.0.tenants.write().remove(id);
+        let gone = self.0.tenants.write().remove(id);
+        if let Some(tenant) = gone {
+            self.forget_externals(&tenant);
+        }
         self.shards().forget(id);
     }
 
@@ -511,7 +556,7 @@ impl Fleet {
 
     pub(crate) fn find(&self, tenant: &TenantId, agent: &AgentId) -> Result<(Arc<Tenant>, Arc<Agent>), FleetError> {
         let tenant = self.tenant(tenant)?;
-        let found = tenant.agents.read().get(agent).cloned().ok_or_else(|| FleetError::NoAgent(agent.clone()))?;
+        let found = tenant.agents.read().get(agent).cloned().ok_or_else(|| tenant.not_deployed(agent))?;
         Ok((tenant, found))
     }
 

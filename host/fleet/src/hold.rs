@@ -49,8 +49,8 @@ impl TenantHold {
         self.control.read().overrides
     }
 
-    pub(crate) fn set_overrides(&self, overrides: QuotaOverrides) {
-        self.control.write().overrides = overrides;
+    pub(crate) fn set_overrides(&self, overrides: &QuotaOverrides) {
+        self.control.write().overrides = *overrides;
     }
 
     /// One step for all agents of the tenant: what comes later finds it changed.

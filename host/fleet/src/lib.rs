@@ -4,9 +4,11 @@
 
 mod agent;
 mod approval;
+mod bindings;
 mod control;
 mod crash_loop;
 mod error;
+mod external;
 mod fleet;
 mod health;
 mod hold;
@@ -15,6 +17,7 @@ mod policy_book;
 mod quarantine;
 mod repository;
 mod runner;
+mod sender;
 mod shards;
 mod source;
 mod start;
@@ -23,9 +26,14 @@ mod streak;
 mod tenants;
 
 pub use approval::{LookedAt, Pending};
+pub use bindings::queue_limits;
 pub use control::{AgentQuarantine, ControlRepository, Notice, Standing, TenantControl};
 pub use crash_loop::CrashAlarm;
 pub use error::FleetError;
+pub use external::{
+    BadCursor, BadTokenId, Bearer, Cursor, ExternalRecord, ExternalRepository, Minted, Stream, Streamed, TokenId,
+    TokenRecord, UNACKNOWLEDGED_MAX,
+};
 pub use fleet::{Deploy, Fleet, FleetParts};
 pub use policy::{PolicyInForce, ShadowPolicy};
 pub use policy_book::PolicyBook;

@@ -9,6 +9,7 @@ use host_model::{AgentId, Caller, Grants, TenantId, Timestamp};
 use host_quota::TenantBudgets;
 
 use crate::agent::{Agent, Spec};
+use crate::external::External;
 use crate::fleet::{Fleet, Tenant};
 use crate::{FleetError, PolicyRecord};
 
@@ -73,6 +74,12 @@ impl Policies {
             party.set_shadow(self.shadow_of(&agent.id));
         }
     }
+
+    fn reach_external(&self, external: &External) {
+        let (party, manifest) = external.reach();
+        party.set_grants(self.grants_of(party.caller.agent(), manifest));
+        party.set_shadow(self.shadow_of(party.caller.agent()));
+    }
 }
 
 impl Fleet {
@@ -106,6 +113,7 @@ impl Fleet {
         self.parts().repository.delete_shadow_policy(tenant.id()).await?;
         let enforced = Arc::new(PolicyInForce { version, text, document, set: Some(set) });
         tenant.enforce(enforced.clone());
+        self.bind_all(&tenant);
         self.parts().policies.set(tenant.id(), enforced.clone());
         self.parts().courier.close_connections(tenant.id());
         Ok(enforced)
@@ -134,7 +142,7 @@ impl Fleet {
         }
         let mut policies = tenant.policies.write();
         policies.shadow.clone_from(&shadow);
-        tenant.each_agent(|agent| policies.reach(agent));
+        tenant.reach(&policies);
         Ok(shadow)
     }
 
@@ -165,7 +173,41 @@ impl Tenant {
     fn enforce(&self, policy: Arc<PolicyInForce>) {
         let mut policies = self.policies.write();
         *policies = Policies { enforced: policy, shadow: None };
+        self.reach(&policies);
+    }
+
+    fn reach(&self, policies: &Policies) {
         self.each_agent(|agent| policies.reach(agent));
+        self.externals.read().values().for_each(|external| policies.reach_external(external));
+    }
+
+    /// Makes an external agent and lets it be found, before the policies can change again.
+    pub(crate) fn take_in(&self, make: impl FnOnce(&Policies) -> External) -> Arc<External> {
+        let policies = self.policies.read();
+        let external = Arc::new(make(&policies));
+        self.externals.write().insert(external.id().clone(), external.clone());
+        external
+    }
+
+    /// The party that a registration of an external agent is.
+    pub(crate) fn external_party(
+        &self,
+        policies: &Policies,
+        caller: Arc<Caller>,
+        manifest: &Manifest,
+        counters: Arc<Counters>,
+        switch: Arc<Switch>,
+    ) -> Arc<Party> {
+        let grants = policies.grants_of(caller.agent(), manifest);
+        let shadow = policies.shadow_of(caller.agent());
+        let party = Party::new(caller, grants, self.budgets.requests.clone(), false, counters);
+        party.set_shadow(shadow);
+        Arc::new(party.within(self.budgets.rates.clone()).switched_by(switch))
+    }
+
+    /// What an agent may reach now, whether it runs or not.
+    pub(crate) fn grants_now(&self, agent: &Agent) -> Grants {
+        self.policies.read().grants_of(&agent.id, &agent.spec().manifest)
     }
 
     /// What is deployed, with its limits where the policy caps them now.
@@ -186,17 +228,37 @@ impl Tenant {
         single_store: bool,
     ) -> Arc<Party> {
         let policies = self.policies.read();
+        let party = Arc::new(self.party_under(&policies, agent, caller, manifest, single_store));
+        agent.set_party(party.clone());
+        party
+    }
+
+    /// A party with what an agent may do now, which no later policy reaches: for one act.
+    pub(crate) fn party_apart(
+        &self,
+        agent: &Agent,
+        caller: Arc<Caller>,
+        manifest: &Manifest,
+        single_store: bool,
+    ) -> Party {
+        self.party_under(&self.policies.read(), agent, caller, manifest, single_store)
+    }
+
+    fn party_under(
+        &self,
+        policies: &Policies,
+        agent: &Agent,
+        caller: Arc<Caller>,
+        manifest: &Manifest,
+        single_store: bool,
+    ) -> Party {
         let grants = policies.grants_of(&agent.id, manifest);
         let party = Party::new(caller, grants, self.budgets.requests.clone(), single_store, agent.counters.clone());
         party.set_shadow(policies.shadow_of(&agent.id));
-        let party = Arc::new(
-            party
-                .with_http(self.budgets.http_requests.clone())
-                .within(self.budgets.rates.clone())
-                .switched_by(agent.hold.switch()),
-        );
-        agent.set_party(party.clone());
         party
+            .with_http(self.budgets.http_requests.clone())
+            .within(self.budgets.rates.clone())
+            .switched_by(agent.hold.switch())
     }
 }
 

@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use futures_util::FutureExt as _;
 use host_courier::{Courier, Party};
-use host_engine::{Birth, CutOff, Handled, Program, Resident};
+use host_engine::{Birth, CutOff, Handled, Incoming, Program, Resident};
 use host_gate::Accepted;
 use host_model::{Clock, Outcome, TrapCause};
 use parking_lot::Mutex;
@@ -35,6 +35,26 @@ pub(crate) struct Desk {
     pub(crate) cut: CancellationToken,
 }
 
+/// A message that nobody has begun to handle. Dropped so, it goes back to whoever keeps it, and who asked is told.
+struct Unbegun {
+    desk: Arc<Desk>,
+    accepted: Option<Accepted>,
+}
+
+impl Unbegun {
+    fn new(desk: &Arc<Desk>, accepted: Accepted) -> Self {
+        Self { desk: desk.clone(), accepted: Some(accepted) }
+    }
+}
+
+impl Drop for Unbegun {
+    fn drop(&mut self) {
+        if let Some(accepted) = self.accepted.take() {
+            self.desk.courier.drop_waiting(&self.desk.party, &accepted);
+        }
+    }
+}
+
 /// A message that somebody has begun to handle. However that ends, whoever asked is told: dropping it says that the host gave up.
 struct InHand<'a> {
     desk: &'a Desk,
@@ -45,12 +65,17 @@ struct InHand<'a> {
 
 impl<'a> InHand<'a> {
     /// `None` if the message waited past its expiry: who asked has stopped waiting.
-    fn begin(desk: &'a Desk, accepted: Accepted, began: Instant) -> Option<Self> {
+    fn begin(desk: &'a Desk, mut unbegun: Unbegun, began: Instant) -> Option<Self> {
+        let accepted = unbegun.accepted.take()?;
         if accepted.envelope().expires.is_some_and(|expires| expires < desk.clock.now()) {
-            desk.party.counters.dropped.fetch_add(1, Ordering::Relaxed);
+            desk.courier.expire(&desk.party, &accepted);
             return None;
         }
         Some(Self { desk, accepted, began, finished: false })
+    }
+
+    fn incoming(&self) -> Incoming<'_> {
+        Incoming { envelope: self.accepted.envelope(), attempt: self.accepted.novelty().attempt() }
     }
 
     fn finish(mut self, handled: Handled) {
@@ -71,9 +96,16 @@ impl<'a> InHand<'a> {
 
 impl Drop for InHand<'_> {
     fn drop(&mut self) {
-        if !self.finished {
-            self.end(host_failure("the agent was stopped, or the host failed"));
+        let Desk { courier, party, stopping, cut, idle, .. } = self.desk;
+        if self.finished {
+            return;
         }
+        // What is kept was not tried because its agent was stopped meanwhile.
+        if self.accepted.was_sealed() && (stopping.is_cancelled() || cut.is_cancelled()) {
+            courier.drop_waiting(party, &self.accepted);
+            return idle.notify_waiters();
+        }
+        self.end(host_failure("the agent was stopped, or the host failed"));
     }
 }
 
@@ -129,10 +161,11 @@ pub(crate) struct PerMessage {
 
 impl Runner for PerMessage {
     fn begin(self: Arc<Self>, accepted: Accepted) -> Work {
+        let unbegun = Unbegun::new(&self.desk, accepted);
         Box::pin(async move {
             let desk = &self.desk;
-            let Some(hand) = InHand::begin(desk, accepted, Instant::now()) else { return };
-            let handled = without_panic(pin!(desk.program.handle_fresh(&desk.birth, hand.accepted.envelope()))).await;
+            let Some(hand) = InHand::begin(desk, unbegun, Instant::now()) else { return };
+            let handled = without_panic(pin!(desk.program.handle_fresh(&desk.birth, hand.incoming()))).await;
             let failed = blames_guest(&handled.outcome);
             hand.finish(handled);
             if failed {
@@ -228,12 +261,13 @@ impl Residents {
 
 impl Runner for Residents {
     fn begin(self: Arc<Self>, accepted: Accepted) -> Work {
+        let unbegun = Unbegun::new(&self.desk, accepted);
         Box::pin(async move {
             let began = Instant::now();
             let _turn = self.turns.acquire().await.expect("never closed");
-            let Some(hand) = InHand::begin(&self.desk, accepted, began) else { return };
+            let Some(hand) = InHand::begin(&self.desk, unbegun, began) else { return };
             let Some(mut resident) = self.take() else { return hand.finish(host_failure("no instance is up")) };
-            let handled = without_panic(pin!(resident.handle(hand.accepted.envelope()))).await;
+            let handled = without_panic(pin!(resident.handle(hand.incoming()))).await;
             let cut_off = matches!(handled.outcome, Outcome::Trapped { .. });
             hand.finish(handled);
             self.put_back(resident, cut_off).await;

@@ -9,7 +9,7 @@ use host_courier::{Courier, Mail, Party};
 use host_engine::{Birth, CutOff, Program, Resident};
 use host_gate::Accepted;
 use host_mailbox::{Address, Open, Push};
-use host_model::{Caller, CardQuery, Policy, RunMode, TrapCause};
+use host_model::{Caller, CardQuery, Policy, Queue, RunMode, TrapCause};
 use host_registry::card_of;
 use tokio::sync::{Notify, oneshot};
 use tokio::time::Instant;
@@ -264,14 +264,17 @@ impl Fleet {
         })
     }
 
-    /// Its own queue, and each topic it is granted; the agent id is the queue group, so that replicas share.
+    /// Its own queue, those it shares, and each topic it is granted; the agent id is the queue group, so that replicas share.
     fn subscribe(&self, desk: &Desk, spec: &Spec, mailbox: &MailboxAt) -> Vec<SubscriptionId> {
         let bus = &self.parts().bus;
         let caller = &desk.party.caller;
         let inbound = self.parts().courier.inbound(desk.party.clone(), Arc::new(mailbox.clone()));
         // What the policy does not allow now is refused at the door, and comes back with the policy.
         let topics = spec.manifest.grants.subscribe.iter().cloned().map(Interest::Topics);
-        let interests = std::iter::once(Interest::Queue(caller.agent().clone())).chain(topics);
+        let in_flight_max = concurrency(spec);
+        let own = std::iter::once(Queue::Agent(caller.agent().clone()));
+        let queues = own.chain(spec.manifest.grants.queues.iter().cloned());
+        let interests = queues.map(|queue| Interest::Queue { queue, in_flight_max }).chain(topics);
         interests
             .map(|interest| {
                 let subscribe =

@@ -106,10 +106,10 @@ pub struct AgentStatus {
     pub version: String,
     /// Counts its deployments.
     pub revision: u32,
-    /// The component it runs.
-    pub digest: host_component::Digest,
-    /// How its instances live.
-    pub run: RunMode,
+    /// The component it runs; an external agent has none.
+    pub digest: Option<host_component::Digest>,
+    /// How its instances live; an external agent has none.
+    pub run: Option<RunMode>,
     /// How many resident instances it has.
     pub replicas: u32,
     /// Whether it should be up.
@@ -134,8 +134,8 @@ pub struct AgentStatus {
     pub subscriptions: Vec<TopicPattern>,
     /// When this revision was deployed.
     pub deployed: Timestamp,
-    /// What it may use.
-    pub limits: Limits,
+    /// What it may use; an external agent runs elsewhere.
+    pub limits: Option<Limits>,
     /// What it did.
     pub counters: CountersView,
     /// Messages that wait for it.

@@ -3,11 +3,11 @@
 use futures_util::future::join_all;
 use host_ledger::Recorded;
 use host_model::{AgentId, TenantId, Timestamp};
-use host_quota::{QuotaName, QuotaOverrides, TenantLimits};
+use host_quota::{QuotaName, QuotaOverrides};
 
 use crate::agent::Agent;
 use crate::fleet::{Fleet, Tenant};
-use crate::{Desired, FleetError, Notice, Phase, Shards, Standing, TenantRecord};
+use crate::{Desired, FleetError, Notice, Phase, Standing, TenantRecord};
 
 /// A limit is near from this share of it on, in percent.
 const NEAR_PERCENT: u128 = 80;
@@ -171,8 +171,8 @@ impl Fleet {
         let _turn = tenant.hold.turn.lock().await;
         self.still_there(&tenant)?;
         self.parts().controls.set_overrides(id, &overrides).await?;
-        tenant.hold.set_overrides(overrides);
-        apply_limits(&tenant, self.shards(), &limits);
+        tenant.hold.set_overrides(&overrides);
+        self.apply_limits(&tenant, &limits);
         Ok(self.quota_of(&tenant))
     }
 
@@ -224,12 +224,6 @@ impl Fleet {
             self.take_down(agent, running).await;
         }
     }
-}
-
-/// Where a tenant's limits take effect, when it is loaded and whenever they change.
-pub(crate) fn apply_limits(tenant: &Tenant, shards: &Shards, limits: &TenantLimits) {
-    tenant.budgets.set(limits);
-    shards.set_share(tenant.id(), limits);
 }
 
 /// When the clock alone frees what was used. The day is that of UTC.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use host_model::{Caller, Destination, Envelope, Grants, ReplyToken, Timestamp};
+use host_model::{Caller, Destination, Envelope, Grants, Queue, ReplyToken, Timestamp};
 
 use crate::{Accepted, Gate, Refused, Verified};
 
@@ -35,8 +35,21 @@ pub enum Receiver<'a> {
 pub enum Novelty {
     /// It was not handed over before. All that a local delivery can be.
     First,
-    /// It was handed over before, from the same place, and nobody has finished it.
-    Redelivery,
+    /// It was handed over before, or may have been, from the same place, and nobody has finished it.
+    Redelivery {
+        /// Which attempt this is, as far as that is known: 2 or more.
+        attempt: u32,
+    },
+}
+
+impl Novelty {
+    /// Which attempt to handle it this is, from 1.
+    pub fn attempt(self) -> u32 {
+        match self {
+            Self::First => 1,
+            Self::Redelivery { attempt } => attempt.max(2),
+        }
+    }
 }
 
 impl Receiver<'_> {
@@ -48,7 +61,11 @@ impl Receiver<'_> {
 
     fn check_destination(&self, to: &Destination) -> Result<(), Refused> {
         match (self, to) {
-            (Self::Agent { caller, .. }, Destination::Agent(agent)) if agent == caller.agent() => Ok(()),
+            (Self::Agent { caller, .. }, Destination::Queue(Queue::Agent(agent))) if agent == caller.agent() => Ok(()),
+            (Self::Agent { grants, .. }, Destination::Queue(queue)) if grants.may_take(queue) => Ok(()),
+            (Self::Agent { .. }, Destination::Queue(Queue::Agents | Queue::Orchestrator)) => {
+                Err(Refused::QueueNotGranted)
+            }
             (Self::Agent { grants, .. }, Destination::Topic(topic)) if grants.may_receive(topic) => Ok(()),
             (Self::Agent { .. }, Destination::Topic(_)) => Err(Refused::SubscribeNotGranted),
             (Self::Asker { caller, token }, Destination::Reply { agent, token: to })

@@ -3,8 +3,8 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use host_model::{
-    Caller, Cause, Destination, Draft, Envelope, Grants, Header, Ids, MessageId, Producer, ReplyToken, Target,
-    Timestamp,
+    Caller, Cause, Destination, Draft, Envelope, Extras, Grants, Header, Ids, MessageId, Producer, Qos, ReplyToken,
+    Target, Timestamp,
 };
 
 use crate::words::{is_content_type, is_correlation_id, is_header, is_message_type};
@@ -40,6 +40,8 @@ pub struct Outgoing {
     pub reply_to: Option<ReplyToken>,
     /// After this moment it is dropped.
     pub expires: Option<Timestamp>,
+    /// The dead letter it sends again.
+    pub replay_of: Option<MessageId>,
 }
 
 /// What the host writes on a message it admits.
@@ -49,6 +51,8 @@ pub struct Stamp<'a> {
     pub now: Timestamp,
     /// Where the id comes from.
     pub ids: &'a dyn Ids,
+    /// The id it has to have, for one that may be sent again; else a new one.
+    pub id: Option<MessageId>,
     /// Which run of numbers the sequence counts in.
     pub producer: Producer,
     /// The last number given in that run; a refused draft takes none.
@@ -73,9 +77,10 @@ impl Gate {
         self.check_sizes(&outgoing.draft)?;
         let to = match outgoing.target {
             Target::Topic(topic) => Destination::Topic(topic),
-            Target::Agent(agent) => Destination::Agent(agent),
+            Target::Queue(queue) => Destination::Queue(queue),
         };
-        let way = Way { to, reply_to: outgoing.reply_to, expires: outgoing.expires };
+        let Outgoing { reply_to, expires, replay_of, .. } = outgoing;
+        let way = Way { to, reply_to, expires, replay_of };
         self.stamp(caller, outgoing.draft, way, stamp)
     }
 
@@ -95,7 +100,7 @@ impl Gate {
         check_words(&draft)?;
         self.check_sizes(&draft)?;
         let to = Destination::Reply { agent: asked.sender.clone(), token };
-        self.stamp(caller, draft, Way { to, reply_to: None, expires: asked.expires }, stamp)
+        self.stamp(caller, draft, Way { to, reply_to: None, expires: asked.expires, replay_of: None }, stamp)
     }
 
     fn stamp(&self, caller: &Caller, draft: Draft, way: Way, stamp: Stamp<'_>) -> Result<Stamped, Denied> {
@@ -103,7 +108,7 @@ impl Gate {
         if hop > self.limits.hop_max {
             return Err(Denied::HopLimit { hop, hop_max: self.limits.hop_max });
         }
-        let id = stamp.ids.message_id(stamp.now);
+        let id = stamp.id.unwrap_or_else(|| stamp.ids.message_id(stamp.now));
         Ok(Stamped::new(Envelope {
             id,
             tenant: caller.tenant().clone(),
@@ -122,7 +127,7 @@ impl Gate {
             hop,
             root_id: stamp.cause.map_or(id, |cause| cause.root_id),
             headers: draft.headers,
-            extras: None,
+            extras: way.replay_of.map(|of| Box::new(Extras { replay_of: Some(of), ..Extras::default() })),
         }))
     }
 
@@ -144,6 +149,7 @@ struct Way {
     to: Destination,
     reply_to: Option<ReplyToken>,
     expires: Option<Timestamp>,
+    replay_of: Option<MessageId>,
 }
 
 /// The grammar of everything the sender wrote, whatever its size.
@@ -174,8 +180,8 @@ fn check_grant(caller: &Caller, grants: &Grants, target: &Target) -> Result<(), 
             }
             if grants.may_publish(topic) { Ok(()) } else { Err(Denied::PublishNotGranted) }
         }
-        Target::Agent(agent) if grants.may_send(agent) => Ok(()),
-        Target::Agent(_) => Err(Denied::SendNotGranted),
+        Target::Queue(queue) if grants.may_send(queue) => Ok(()),
+        Target::Queue(_) => Err(Denied::SendNotGranted),
     }
 }
 
@@ -185,7 +191,7 @@ fn correlation(given: Option<String>, id: MessageId, reply_to: Option<ReplyToken
 }
 
 fn is_known_option(option: &Header) -> bool {
-    option.name == "qos" && option.value == "at-most-once"
+    Qos::of_option(option).is_some()
 }
 
 #[cfg(test)]

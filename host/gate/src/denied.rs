@@ -81,6 +81,9 @@ pub enum Refused {
     /// The receiver's grant to receive it is gone.
     #[error("receiving from this topic is not granted")]
     SubscribeNotGranted,
+    /// The receiver's grant to take from a shared queue is gone.
+    #[error("taking from this queue is not granted")]
+    QueueNotGranted,
     /// Its time is over.
     #[error("expired")]
     Expired,
@@ -182,6 +185,7 @@ impl Refused {
             Self::ForeignTenant { .. } => "foreign-tenant",
             Self::WrongReceiver { .. } => "wrong-receiver",
             Self::SubscribeNotGranted => "subscribe-not-granted",
+            Self::QueueNotGranted => "queue-not-granted",
             Self::Expired => "expired",
             Self::FrameTooLarge { .. } => "frame-too-large",
             Self::Frame(bad) => bad.code(),

@@ -1,6 +1,6 @@
 //! Why a call was, or would be, allowed or denied: both keys, each with its rule.
 
-use host_model::{AgentId, Grants, HostPattern, Policy, SecretName, SendGrant, Topic, TopicPattern};
+use host_model::{AgentId, Grants, HostPattern, Policy, Queue, SecretName, SendGrant, Topic, TopicPattern};
 
 /// What an agent may or may not do.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -9,8 +9,10 @@ pub enum Ask {
     Publish(Topic),
     /// Receive from a topic.
     Subscribe(Topic),
-    /// Send to an agent, or ask it.
-    Send(AgentId),
+    /// Send to a queue, or ask the agent whose it is.
+    Send(Queue),
+    /// Take from a shared queue.
+    Take(Queue),
     /// Find its peers.
     Discover,
     /// Keep keys and values.
@@ -74,10 +76,11 @@ fn entry(grants: &Grants, ask: &Ask) -> Option<String> {
     match ask {
         Ask::Publish(asked) => topic("publish", &grants.publish, asked),
         Ask::Subscribe(asked) => topic("subscribe", &grants.subscribe, asked),
-        Ask::Send(agent) => grants.may_send(agent).then(|| match grants.send {
+        Ask::Send(queue) => grants.may_send(queue).then(|| match grants.send {
             SendGrant::Any => "send '*'".to_owned(),
-            SendGrant::These(_) => format!("send '{agent}'"),
+            SendGrant::These(_) => format!("send '{queue}'"),
         }),
+        Ask::Take(queue) => grants.may_take(queue).then(|| format!("queues '{queue}'")),
         Ask::Discover => switch("discover", grants.discover),
         Ask::State => switch("state", grants.state),
         Ask::Storage => switch("storage", grants.storage),
@@ -113,6 +116,8 @@ mod tests {
         check(grants(&[">"], &[], &[]), Ask::Publish("c".parse().unwrap()), None, Some("publish '>'"));
         let any = Grants { send: SendGrant::Any, ..Grants::default() };
         check(any, Ask::Send("kb".parse().unwrap()), Some("send 'kb'"), Some("send '*'"));
+        let shared = Grants { queues: vec![Queue::Agents], ..Grants::default() };
+        check(shared, Ask::Take(Queue::Agents), None, Some("queues 'agents'"));
         check(Grants::default(), Ask::Http("a.com".parse().unwrap()), None, None);
     }
 

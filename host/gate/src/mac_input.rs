@@ -86,7 +86,7 @@ impl Fields {
     fn destination(&mut self, to: &Destination) {
         let (kind, name, token) = match to {
             Destination::Topic(topic) => (1, topic.as_str(), None),
-            Destination::Agent(agent) => (2, agent.as_str(), None),
+            Destination::Queue(queue) => (2, queue.as_str(), None),
             Destination::Reply { agent, token } => (3, agent.as_str(), Some(token.to_bytes())),
         };
         self.field(&[kind]);

@@ -74,7 +74,7 @@ pub(crate) fn topic(raw: &str) -> Target {
 }
 
 pub(crate) fn agent(raw: &str) -> Target {
-    Target::Agent(raw.parse().unwrap())
+    Target::Queue(raw.parse().unwrap())
 }
 
 /// One sender at the gate.
@@ -102,11 +102,11 @@ impl Sender {
 
     pub(crate) fn stamp(&self) -> Stamp<'_> {
         let producer = Producer::new(NOW, self.caller.incarnation());
-        Stamp { now: NOW, ids: &self.ids, producer, seq: &self.seq, cause: self.cause }
+        Stamp { now: NOW, ids: &self.ids, id: None, producer, seq: &self.seq, cause: self.cause }
     }
 
     pub(crate) fn admit(&self, target: Target, draft: Draft) -> Result<Stamped, Denied> {
-        self.admit_as(Outgoing { target, draft, reply_to: None, expires: None })
+        self.admit_as(Outgoing { target, draft, reply_to: None, expires: None, replay_of: None })
     }
 
     pub(crate) fn admit_as(&self, outgoing: Outgoing) -> Result<Stamped, Denied> {
@@ -116,7 +116,7 @@ impl Sender {
     /// A request to `kb` that was admitted.
     pub(crate) fn request(&self, draft: Draft, expires: Option<Timestamp>) -> Stamped {
         let reply_to = Some(ReplyToken::new(77));
-        self.admit_as(Outgoing { target: agent("kb"), draft, reply_to, expires }).unwrap()
+        self.admit_as(Outgoing { target: agent("kb"), draft, reply_to, expires, replay_of: None }).unwrap()
     }
 
     /// Takes a delivery in as the agent that this sender is, with its grants.

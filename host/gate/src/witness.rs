@@ -163,6 +163,10 @@ impl Verified {
         Self(Carried::Opened(envelope))
     }
 
+    fn was_sealed(&self) -> bool {
+        matches!(self.0, Carried::Opened(_))
+    }
+
     /// What was verified: by its id the memory of replays is asked.
     pub fn envelope(&self) -> &Envelope {
         match &self.0 {
@@ -206,6 +210,11 @@ impl Accepted {
     /// What was accepted.
     pub fn envelope(&self) -> &Envelope {
         self.verified.envelope()
+    }
+
+    /// Whether it came as bytes from a disk or a wire, which whoever carries it wants to be told the end of.
+    pub fn was_sealed(&self) -> bool {
+        self.verified.was_sealed()
     }
 
     /// Whether it was handed over before.

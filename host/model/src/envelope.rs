@@ -6,7 +6,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::{AgentId, Extras, Header, Incarnation, TenantId, Timestamp, Topic};
+use crate::{AgentId, Extras, Header, Incarnation, Queue, TenantId, Timestamp, Topic};
 
 /// A message's id: a UUID (RFC 9562), made by the host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -67,8 +67,8 @@ impl fmt::Display for ReplyToken {
 pub enum Destination {
     /// All who subscribe to the topic.
     Topic(Topic),
-    /// One agent's own queue.
-    Agent(AgentId),
+    /// One queue: an agent's own, or a shared one.
+    Queue(Queue),
     /// The one who asked.
     Reply {
         /// Who asked.
@@ -83,7 +83,7 @@ impl fmt::Display for Destination {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Topic(topic) => topic.fmt(f),
-            Self::Agent(agent) => write!(f, "queues.{agent}"),
+            Self::Queue(queue) => write!(f, "queues.{queue}"),
             Self::Reply { token, .. } => write!(f, "replies.{token}"),
         }
     }
@@ -173,6 +173,8 @@ impl Envelope {
 pub enum Durability {
     /// Held in memory; survives nothing.
     Volatile,
+    /// Synced to this host's disk; survives the host and a power cut.
+    Durable,
 }
 
 impl Durability {
@@ -180,6 +182,7 @@ impl Durability {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Volatile => "volatile",
+            Self::Durable => "durable",
         }
     }
 }

@@ -5,15 +5,15 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{AgentId, HostPattern, Scheme, Topic, TopicPattern};
+use crate::{HostPattern, Queue, Scheme, Topic, TopicPattern};
 
-/// Whom an agent may send to directly.
+/// Which queues of its tenant an agent may send to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum SendGrant {
-    /// Any agent of its tenant (`"*"` in a manifest).
+    /// Any agent's, and the shared ones (`"*"` in a manifest).
     Any,
-    /// These agents of its tenant.
-    These(Vec<AgentId>),
+    /// These.
+    These(Vec<Queue>),
 }
 
 impl Default for SendGrant {
@@ -29,8 +29,10 @@ pub struct Grants {
     pub publish: Vec<TopicPattern>,
     /// Topics it is subscribed to.
     pub subscribe: Vec<TopicPattern>,
-    /// Agents it may send to and ask.
+    /// Queues it may send to; an agent whose queue it may send to it may also ask.
     pub send: SendGrant,
+    /// Shared queues it takes from.
+    pub queues: Vec<Queue>,
     /// Whether it may find its peers.
     pub discover: bool,
     /// Whether it has keys and values of its own.
@@ -54,12 +56,17 @@ impl Grants {
         self.subscribe.iter().any(|pattern| pattern.matches(topic))
     }
 
-    /// Whether it may send to an agent.
-    pub fn may_send(&self, agent: &AgentId) -> bool {
+    /// Whether it may send to a queue.
+    pub fn may_send(&self, queue: &Queue) -> bool {
         match &self.send {
             SendGrant::Any => true,
-            SendGrant::These(agents) => agents.contains(agent),
+            SendGrant::These(queues) => queues.contains(queue),
         }
+    }
+
+    /// Whether it may take from a shared queue. Its own is its own, and another agent's cannot be granted.
+    pub fn may_take(&self, queue: &Queue) -> bool {
+        self.queues.contains(queue)
     }
 
     /// Whether it may call a host: its name in lower case, without a last dot.
@@ -74,7 +81,7 @@ impl Grants {
 
     /// Whether it may send anything at all.
     pub fn sends(&self) -> bool {
-        !self.publish.is_empty() || !matches!(&self.send, SendGrant::These(agents) if agents.is_empty())
+        !self.publish.is_empty() || !matches!(&self.send, SendGrant::These(queues) if queues.is_empty())
     }
 }
 

@@ -9,8 +9,10 @@ use serde::{Deserialize, Serialize};
 /// The longest id, in bytes.
 const ID_LEN_MAX: usize = 40;
 
+const OPERATOR: &str = "operator";
+
 /// Agent ids that name the house's own queues and principals (ADR 3).
-const RESERVED_AGENT_IDS: [&str; 4] = ["agents", "dlq", "operator", "orchestrator"];
+const RESERVED_AGENT_IDS: [&str; 4] = ["agents", "dlq", OPERATOR, "orchestrator"];
 
 /// Why a text is not an id.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -101,7 +103,12 @@ impl FromStr for AgentId {
 impl AgentId {
     /// The principal a person at the controls sends as. No deployed agent can carry this id.
     pub fn operator() -> Self {
-        Self("operator".into())
+        Self(OPERATOR.into())
+    }
+
+    /// Reads a principal in what the host itself wrote: an agent, or the operator.
+    pub fn principal(raw: &str) -> Result<Self, BadId> {
+        if raw == OPERATOR { Ok(Self::operator()) } else { raw.parse() }
     }
 }
 

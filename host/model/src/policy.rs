@@ -114,6 +114,7 @@ impl Grants {
             publish: topics(&self.publish, &other.publish),
             subscribe: topics(&self.subscribe, &other.subscribe),
             send: self.send.and(&other.send),
+            queues: pairs(&self.queues, &other.queues, |mine, theirs| (mine == theirs).then(|| mine.clone())),
             discover: self.discover && other.discover,
             state: self.state && other.state,
             storage: self.storage && other.storage,
@@ -126,13 +127,14 @@ impl Grants {
     pub fn add(&mut self, other: &Self) {
         self.publish.extend_from_slice(&other.publish);
         self.subscribe.extend_from_slice(&other.subscribe);
+        self.queues.extend_from_slice(&other.queues);
         self.http.extend_from_slice(&other.http);
         self.secrets.extend_from_slice(&other.secrets);
         self.discover |= other.discover;
         self.state |= other.state;
         self.storage |= other.storage;
         match (&mut self.send, &other.send) {
-            (SendGrant::These(agents), SendGrant::These(more)) => agents.extend_from_slice(more),
+            (SendGrant::These(queues), SendGrant::These(more)) => queues.extend_from_slice(more),
             (send, SendGrant::Any) => *send = SendGrant::Any,
             (SendGrant::Any, SendGrant::These(_)) => {}
         }
@@ -151,6 +153,7 @@ impl Grants {
         for agent in self.send.beyond(&other.send) {
             note("send", agent);
         }
+        self.queues.iter().filter(|queue| !other.may_take(queue)).for_each(|queue| note("queues", queue.to_string()));
         let uncovered = self.http.iter().filter(|host| !other.http.iter().any(|wide| wide.covers(host)));
         uncovered.for_each(|host| note("http", host.to_string()));
         self.secrets.iter().filter(|name| !other.may_use(name)).for_each(|name| note("secrets", name.to_string()));
@@ -209,6 +212,7 @@ pub struct Excess {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Queue;
 
     fn agent(raw: &str) -> AgentId {
         raw.parse().unwrap()
@@ -249,7 +253,7 @@ mod tests {
             let beyond: Vec<_> = beyond.iter().map(|excess| (excess.key, excess.what.as_str())).collect();
             assert_eq!(beyond, expected);
         };
-        let these = |agents: &[&str]| SendGrant::These(agents.iter().map(|raw| agent(raw)).collect());
+        let these = |agents: &[&str]| SendGrant::These(agents.iter().map(|raw| raw.parse().unwrap()).collect());
         check(grants(&["a.b"], these(&["kb"]), &[]), grants(&["a.>"], SendGrant::Any, &[]), &[]);
         check(
             grants(&["a.>"], SendGrant::Any, &[]),
@@ -262,6 +266,7 @@ mod tests {
             discover: true,
             state: true,
             storage: true,
+            queues: vec![Queue::Agents],
             secrets: vec!["k".parse().unwrap()],
             ..Grants::default()
         };
@@ -269,7 +274,7 @@ mod tests {
         check(
             all,
             Grants::default(),
-            &[("secrets", "k"), ("discover", "true"), ("state", "true"), ("storage", "true")],
+            &[("queues", "agents"), ("secrets", "k"), ("discover", "true"), ("state", "true"), ("storage", "true")],
         );
     }
 
@@ -279,6 +284,7 @@ mod tests {
             publish: vec![">".parse().unwrap()],
             subscribe: vec!["a.*".parse().unwrap()],
             send: SendGrant::Any,
+            queues: vec![Queue::Agents, Queue::Orchestrator],
             discover: true,
             state: true,
             storage: true,
@@ -290,7 +296,8 @@ mod tests {
         assert_eq!(Grants::default().and(&full), Grants::default());
         let narrow = Grants {
             publish: vec!["a.*".parse().unwrap()],
-            send: SendGrant::These(vec![agent("kb")]),
+            send: SendGrant::These(vec![agent("kb").into()]),
+            queues: vec![Queue::Orchestrator],
             http: vec!["b.a.com".parse().unwrap()],
             ..Grants::default()
         };

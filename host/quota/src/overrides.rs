@@ -88,6 +88,16 @@ quota_names! {
     StateKeys: state_keys_max = "state-keys",
     /// HTTP requests under way.
     HttpRequests: http_requests_max = "http-requests",
+    /// Messages kept in queues.
+    QueuedMessages: queued_messages_max = "queued-messages",
+    /// Bytes kept in queues.
+    QueuedBytes: queued_bytes_max = "queued-bytes",
+    /// Dead letters.
+    DeadLetters: dead_letters_max = "dead-letters",
+    /// Hours that a message may wait.
+    RetentionHours: retention_hours_max = "retention-hours",
+    /// How often a kept message is tried.
+    MessageAttempts: message_attempts_max = "message-attempts",
     /// Share of a busy host.
     Weight: weight = "weight",
     /// Threads at once.
@@ -97,7 +107,7 @@ quota_names! {
 impl QuotaName {
     /// Whether it counts bytes.
     pub const fn is_bytes(self) -> bool {
-        matches!(self, Self::Memory | Self::LogPerSecond | Self::Storage | Self::State)
+        matches!(self, Self::Memory | Self::LogPerSecond | Self::Storage | Self::State | Self::QueuedBytes)
     }
 
     /// What is in use of it now, where that is held as a budget.
@@ -111,9 +121,16 @@ impl QuotaName {
             Self::State => &budgets.state_bytes,
             Self::StateKeys => &budgets.state_keys,
             Self::HttpRequests => &budgets.http_requests,
-            Self::MessagesPerSecond | Self::MessagesPerDay | Self::LogPerSecond | Self::Weight | Self::Parallelism => {
-                return None;
-            }
+            Self::MessagesPerSecond
+            | Self::MessagesPerDay
+            | Self::LogPerSecond
+            | Self::QueuedMessages
+            | Self::QueuedBytes
+            | Self::DeadLetters
+            | Self::RetentionHours
+            | Self::MessageAttempts
+            | Self::Weight
+            | Self::Parallelism => return None,
         };
         Some(budget.used())
     }

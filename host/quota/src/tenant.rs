@@ -68,6 +68,16 @@ tenant_limits! {
     state_keys_max = 100_000, 1 => 100_000_000;
     /// HTTP requests under way at once.
     http_requests_max = 32, 1 => 10_000;
+    /// Messages kept in its queues; one in two queues counts twice.
+    queued_messages_max = 100_000, 1 => 100_000_000;
+    /// Bytes kept in its queues.
+    queued_bytes_max = 1 << 30, 1 << 10 => 1 << 50;
+    /// Its dead letters.
+    dead_letters_max = 10_000, 1 => 100_000_000;
+    /// Hours that a message may wait in a queue: no longer than the keys that sign are remembered.
+    retention_hours_max = 168, 1 => 720;
+    /// How often a kept message is tried.
+    message_attempts_max = 5, 1 => 100;
     /// Its share of a busy host, against the other tenants' shares.
     weight = 100, 1 => 10_000;
     /// Threads its messages may be handled on at once.

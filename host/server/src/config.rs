@@ -121,6 +121,16 @@ section! {
         state_keys_max: u32 = 100_000,
         /// HTTP requests under way at once, 1 to 10000.
         http_requests_max: u32 = 32,
+        /// Messages kept in its queues, 1 to 100000000; one in two queues counts twice.
+        queued_messages_max: u32 = 100_000,
+        /// MiB kept in its queues, 1 to 1073741824.
+        queued_mib_max: u32 = 1_024,
+        /// Its dead letters, 1 to 100000000.
+        dead_letters_max: u32 = 10_000,
+        /// Hours that a message may wait in a queue, 1 to 720.
+        retention_hours_max: u32 = 168,
+        /// How often a kept message is tried, 1 to 100.
+        message_attempts_max: u32 = 5,
         /// Its share of a busy host, against the other tenants' shares, 1 to 10000.
         weight: u32 = 100,
         /// Threads its messages may be handled on at once, 1 to 1024.
@@ -230,6 +240,7 @@ fn as_written(bad: BadQuota) -> BadQuota {
         "log_bytes_per_second_max" => ("log_kib_per_second_max", 10),
         "storage_bytes_max" => ("storage_mib_max", 20),
         "state_bytes_max" => ("state_mib_max", 20),
+        "queued_bytes_max" => ("queued_mib_max", 20),
         name => (name, 0),
     };
     BadQuota { name, value: bad.value >> shift, min: (bad.min >> shift).max(1), max: bad.max >> shift }
@@ -251,6 +262,11 @@ impl Tenant {
             state_bytes_max: mib(self.state_mib_max),
             state_keys_max: self.state_keys_max.into(),
             http_requests_max: self.http_requests_max.into(),
+            queued_messages_max: self.queued_messages_max.into(),
+            queued_bytes_max: mib(self.queued_mib_max),
+            dead_letters_max: self.dead_letters_max.into(),
+            retention_hours_max: self.retention_hours_max.into(),
+            message_attempts_max: self.message_attempts_max.into(),
             weight: self.weight.into(),
             parallelism: self.parallelism.into(),
         }

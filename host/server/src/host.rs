@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use host_api::{ApiState, TokenDigest};
 use host_app::{App, AppParts};
-use host_bus::{Bus, EmbeddedBus};
+use host_bus::{Bus, EmbeddedBus, Journal, Keeper, KeeperParts};
 use host_calls::FILE_CHUNK_LEN_MAX;
 use host_courier::{Courier, CourierParts, LogBook};
 use host_egress::{Authorities, Egress, EgressParts, SystemResolve};
@@ -20,7 +20,8 @@ use host_ledger::{Act, Ledger, UsageBook};
 use host_model::Clock;
 use host_registry::Registry;
 use host_store::{
-    AgentFiles, AgentState, AgentStores, AuditFiles, ComponentFiles, DataDir, KekFiles, Sqlite, UsageFiles,
+    AgentFiles, AgentState, AgentStores, AuditFiles, ComponentFiles, DataDir, KekFiles, Sqlite, SqliteJournal,
+    UsageFiles,
 };
 use host_vault::Vault;
 use tokio::net::TcpListener;
@@ -35,6 +36,8 @@ use crate::{files, layers, logging};
 pub(crate) const COMPILE_VERB: &str = "compile-component";
 /// How long agents may take to drain before the host ends without them: with the API's grace, under ten seconds.
 const DRAIN_MAX: Duration = Duration::from_secs(6);
+/// How often queues are looked after.
+const TEND_EVERY: Duration = Duration::from_mins(1);
 /// How often what was used is written down.
 const USAGE_EVERY: Duration = Duration::from_mins(1);
 
@@ -59,7 +62,9 @@ pub(crate) async fn run(args: HostArgs) -> anyhow::Result<()> {
     let started = ledger.record(Act::host("host.start").on(&env!("CARGO_PKG_VERSION"))).await?;
     let listening = format!("http://{address}");
     let stores = AgentStores { state: AgentState::open(&data).await?, files: AgentFiles::open(&data)? };
-    let app = wire(&config, &data, sqlite.clone(), stores.clone(), clock, ledger.clone(), &listening).await?;
+    let journal = Arc::new(SqliteJournal::open(&data).await?);
+    let keeping = Keeping { sqlite: sqlite.clone(), stores: stores.clone(), journal: journal.clone() };
+    let (app, keeper) = wire(&config, &data, keeping, clock, ledger.clone(), &listening).await?;
 
     let closing = CancellationToken::new();
     let state = ApiState::new(app.clone(), TokenDigest::of(&token), closing.clone());
@@ -71,7 +76,7 @@ pub(crate) async fn run(args: HostArgs) -> anyhow::Result<()> {
         started.done();
         app.set_ready();
         tracing::info!("ready");
-        tokio::join!(meter(&app), app.end_crash_loops());
+        tokio::join!(meter(&app), tend(&keeper), app.end_crash_loops());
     };
     tokio::select! {
         served = &mut serving => served.context("the API ended")?,
@@ -82,11 +87,17 @@ pub(crate) async fn run(args: HostArgs) -> anyhow::Result<()> {
     closing.cancel();
     let (_, served) = tokio::join!(tokio::time::timeout(DRAIN_MAX, app.fleet().stop_all()), serving);
     settle(&app).await;
+    // What agents decided in their last moments is on the disk before the journal is closed.
+    keeper.close().await;
+    journal.close().await;
     end(ledger).await;
     stores.state.close().await;
     sqlite.close().await;
     if level.dropped() > 0 {
-        tracing::warn!(lines = level.dropped(), "log lines were dropped: standard error was not read fast enough");
+        tracing::warn!(
+            lines = level.dropped(),
+            "log lines were dropped: standard error was not read fast enough, or took none"
+        );
     }
     tracing::info!("stopped");
     served.context("the API ended")
@@ -103,6 +114,17 @@ async fn meter(app: &App) {
     loop {
         minutes.tick().await;
         settle(app).await;
+    }
+}
+
+/// Gives up what waited for too long, again and again.
+async fn tend(keeper: &Keeper) {
+    let mut minutes = tokio::time::interval(TEND_EVERY);
+    loop {
+        minutes.tick().await;
+        if let Err(error) = keeper.tend().await {
+            tracing::error!(error = format!("{:#}", anyhow::Error::new(error)), "the queues cannot be looked after");
+        }
     }
 }
 
@@ -125,27 +147,44 @@ async fn end(ledger: Ledger) {
     let _ = tokio::task::spawn_blocking(move || ledger.close()).await;
 }
 
+/// What keeps things over restarts.
+struct Keeping {
+    sqlite: Arc<Sqlite>,
+    stores: AgentStores,
+    journal: Arc<dyn Journal>,
+}
+
 async fn wire(
     config: &Config,
     data: &DataDir,
-    sqlite: Arc<Sqlite>,
-    stores: AgentStores,
+    keeping: Keeping,
     clock: Arc<dyn Clock>,
     ledger: Ledger,
     listening: &str,
-) -> anyhow::Result<App> {
+) -> anyhow::Result<(App, Keeper)> {
+    let Keeping { sqlite, stores, journal } = keeping;
     let base_url = if config.base_url.is_empty() { listening.to_owned() } else { config.base_url.clone() };
     let usage = Arc::new(UsageBook::open(Arc::new(UsageFiles::open(data)?), clock.now())?);
     let logs = Arc::new(LogBook::new(clock.clone()));
-    let bus: Arc<dyn Bus> = Arc::new(EmbeddedBus::new());
     let registry = Arc::new(Registry::new());
     let engine = Arc::new(engine(config, data.artifacts().as_path(), &files::artifact_key(data)?)?);
     tracing::info!(pool = engine.describe_pool(), "sandbox");
     let policies = Arc::new(PolicyBook::new());
     let keks = Arc::new(KekFiles::of(data));
     let vault = Arc::new(Vault::open(keks, sqlite.clone(), clock.clone()).await.context("cannot open the vault")?);
+    let gate = Gate::new(message_limits(config));
+    let keeper = Keeper::open(KeeperParts {
+        journal: journal.clone(),
+        gate: gate.clone(),
+        keys: vault.keys(),
+        clock: clock.clone(),
+        limits: host_fleet::queue_limits(&config.tenant.limits()),
+    });
+    let keeper = keeper.await.context("cannot open the journal")?;
+    let bus: Arc<dyn Bus> = Arc::new(EmbeddedBus::keeping(keeper.clone()));
     let courier = Courier::new(CourierParts {
-        gate: Gate::new(message_limits(config)),
+        gate,
+        keys: vault.keys(),
         bus: bus.clone(),
         registry: registry.clone(),
         logs: logs.clone(),
@@ -157,9 +196,11 @@ async fn wire(
         files: Some(Arc::new(stores.files.clone())),
         clock: clock.clone(),
     });
+    keeper.notify(courier.deaths());
     let parts = FleetParts {
         repository: sqlite.clone(),
         controls: sqlite.clone(),
+        external: sqlite.clone(),
         components: Arc::new(ComponentFiles::open(data)?),
         data: Arc::new(stores),
         cards: sqlite,
@@ -175,10 +216,18 @@ async fn wire(
     let shards =
         Shards::start(shard_count(config), &tokio::runtime::Handle::current()).context("cannot start the shards")?;
     let fleet = Fleet::load(parts, shards).await?;
-    let app = App::new(AppParts { fleet, courier, registry, logs, ledger, usage, vault });
+    clear(&keeper, &fleet).await;
+    let app = App::new(AppParts { fleet, courier, registry, logs, ledger, usage, vault, journal });
     finish_rotation(&app).await;
     app.ensure_keys().await?;
-    Ok(app)
+    Ok((app, keeper))
+}
+
+/// What a deletion left undone when the host was killed is tried again at the next start.
+async fn clear(keeper: &Keeper, fleet: &Fleet) {
+    if let Err(error) = keeper.clear(|tenant| fleet.operator(tenant).is_ok()).await {
+        tracing::error!(%error, "what a deleted tenant left in the journal is still there");
+    }
 }
 
 /// The vault works under two keys as under one: that it still has two is no reason not to start.

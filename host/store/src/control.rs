@@ -134,7 +134,12 @@ async fn delete_quarantine(store: &Sqlite, tenant: &TenantId, agent: &AgentId) -
 /// The schema does the rest in the same transaction: tombstones come, and what belongs to the rows goes.
 async fn delete_tenant(store: &Sqlite, tenant: &TenantId) -> Result<(), StoreError> {
     let mut transaction = store.writer.begin().await?;
-    for sql in ["DELETE FROM deployments WHERE tenant = ?1", "DELETE FROM tenants WHERE tenant = ?1"] {
+    let tables = [
+        "DELETE FROM deployments WHERE tenant = ?1",
+        "DELETE FROM external_agents WHERE tenant = ?1",
+        "DELETE FROM tenants WHERE tenant = ?1",
+    ];
+    for sql in tables {
         sqlx::query(sql).bind(tenant.as_str()).execute(&mut *transaction).await?;
     }
     Ok(transaction.commit().await?)

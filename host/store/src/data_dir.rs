@@ -59,6 +59,11 @@ impl DataDir {
         self.path.join("state.db")
     }
 
+    /// The log of messages that must not be lost.
+    pub fn journal(&self) -> PathBuf {
+        self.path.join("journal.db")
+    }
+
     /// The directory of agents' files; it exists.
     pub fn tenants(&self) -> PathBuf {
         self.path.join("tenants")

@@ -1,7 +1,7 @@
 //! Keeps what must survive a restart: the data directory, the control database in it, and components by digest.
 //!
 //! The only crate that knows SQL. Rooms above declare the traits they need; this one implements them, on SQLite
-//! ([`Sqlite`], [`AgentState`]) and on files ([`ComponentFiles`], [`AgentFiles`], [`AuditFiles`], [`UsageFiles`], [`KekFiles`]). Nothing here
+//! ([`Sqlite`], [`AgentState`], [`SqliteJournal`]) and on files ([`ComponentFiles`], [`AgentFiles`], [`AuditFiles`], [`UsageFiles`], [`KekFiles`]). Nothing here
 //! decides anything: it keeps, and it refuses what it cannot keep or can no longer trust.
 
 mod agent_data;
@@ -13,8 +13,10 @@ mod control;
 mod data_dir;
 mod deployments;
 mod error;
+mod externals;
 mod files;
 mod format;
+mod journal;
 mod kek;
 mod lock;
 mod policies;
@@ -38,6 +40,7 @@ pub use components::ComponentFiles;
 pub use data_dir::DataDir;
 pub use error::StoreError;
 pub use files::write_private;
+pub use journal::SqliteJournal;
 pub use kek::KekFiles;
 pub use sqlite::Sqlite;
 pub use state::AgentState;

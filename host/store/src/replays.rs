@@ -55,7 +55,7 @@ async fn recall(
         .await?;
     if let Some(row) = known {
         let (same_place, done) = (row.try_get::<i64, _>(0)? == position, row.try_get::<bool, _>(1)?);
-        let again = Recalled::New(Novelty::Redelivery);
+        let again = Recalled::New(Novelty::Redelivery { attempt: 2 });
         return Ok(Some(if same_place && !done { again } else { Recalled::Duplicate }));
     }
     let sql = "INSERT INTO replays (tenant, message, position, done, until_ms)
@@ -99,7 +99,7 @@ mod tests {
     use crate::sqlite::tests::open;
 
     const FIRST: Recalled = Recalled::New(Novelty::First);
-    const AGAIN: Recalled = Recalled::New(Novelty::Redelivery);
+    const AGAIN: Recalled = Recalled::New(Novelty::Redelivery { attempt: 2 });
 
     fn message(number: u64) -> MessageId {
         format!("00000000-0000-7000-8000-{number:012x}").parse().unwrap()

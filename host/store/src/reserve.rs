@@ -4,6 +4,7 @@ use std::fs::File;
 use std::path::Path;
 
 use host_calls::Refusal;
+use rustix::io::Errno;
 
 use crate::StoreError;
 use crate::files::io_error;
@@ -30,9 +31,14 @@ impl Reserve {
 
     /// Whether so many bytes more leave the reserve alone. Looks at the disk as it is now, so it is near and not exact.
     pub(crate) fn check(&self, asked: u64) -> Result<(), Refusal> {
-        let disk = rustix::fs::fstatvfs(&self.on).map_err(|error| failed("disk", &error))?;
-        let left = disk.f_bavail.saturating_mul(disk.f_frsize).saturating_sub(self.bytes);
+        let left = self.left().map_err(|error| failed("disk", &error))?;
         if asked <= left { Ok(()) } else { Err(disk_full(left, asked)) }
+    }
+
+    /// Bytes that are free besides the reserve.
+    pub(crate) fn left(&self) -> Result<u64, Errno> {
+        let disk = rustix::fs::fstatvfs(&self.on)?;
+        Ok(disk.f_bavail.saturating_mul(disk.f_frsize).saturating_sub(self.bytes))
     }
 }
 

@@ -1,10 +1,11 @@
 //! Which SQLite, and which schema: both are checked before anything is read, and refused where they are not known good.
 
+use std::ops::Deref;
 use std::path::Path;
 
-use sqlx::migrate::{MigrateError, Migrator};
+use sqlx::migrate::{Migrate, MigrateError, Migrator};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
-use sqlx::{ConnectOptions, Connection, SqlitePool};
+use sqlx::{Acquire, ConnectOptions, Connection, Sqlite};
 
 use crate::StoreError;
 
@@ -22,7 +23,11 @@ pub(crate) async fn check_engine() -> Result<(), StoreError> {
 /// Brings the database to this version's schema, each step in a transaction of its own: killed between two, it goes on.
 ///
 /// [`StoreError::NewerSchema`] if it is already past that; the database is then as it was.
-pub(crate) async fn migrate(migrations: &Migrator, database: &SqlitePool, path: &Path) -> Result<(), StoreError> {
+pub(crate) async fn migrate<'a, A>(migrations: &Migrator, database: A, path: &Path) -> Result<(), StoreError>
+where
+    A: Acquire<'a, Database = Sqlite>,
+    <A::Connection as Deref>::Target: Migrate,
+{
     migrations.run(database).await.map_err(|cause| refusal(migrations, cause, path))
 }
 

@@ -86,7 +86,7 @@ fn pool(connections_max: u32) -> SqlitePoolOptions {
 }
 
 /// `threats.md` §7.
-fn settings(path: &Path, synchronous: SqliteSynchronous) -> SqliteConnectOptions {
+pub(crate) fn settings(path: &Path, synchronous: SqliteSynchronous) -> SqliteConnectOptions {
     SqliteConnectOptions::new()
         .filename(path)
         .synchronous(synchronous)
@@ -192,7 +192,9 @@ pub(crate) mod tests {
         let refused = Sqlite::open(&DataDir::open(dir.path()).unwrap()).await.unwrap_err();
 
         let shown = path.display();
-        let line = format!("{shown} was written by a newer version (schema 9000, this one knows 6): upgrade bailiwick");
+        let known = MIGRATIONS.iter().map(|migration| migration.version).max().unwrap();
+        let line =
+            format!("{shown} was written by a newer version (schema 9000, this one knows {known}): upgrade bailiwick");
         assert_eq!(refused.to_string(), line);
         assert_eq!(fs::read(&path).unwrap(), before);
     }

@@ -26,6 +26,9 @@ pub struct Agent {
     pub tenant_id: String,
     /// Its id within the tenant.
     pub agent_id: String,
+    /// Whether this host runs it.
+    #[serde(default)]
+    pub kind: AgentKind,
     /// For people.
     pub name: String,
     /// For people.
@@ -34,10 +37,12 @@ pub struct Agent {
     pub version: String,
     /// Counts the deployments under this id, from 1.
     pub revision: u32,
-    /// The component it runs.
-    pub digest: String,
-    /// How its instances live.
-    pub run: RunMode,
+    /// The component it runs; an external agent has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digest: Option<String>,
+    /// How its instances live; an external agent has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run: Option<RunMode>,
     /// How many resident instances share its queue.
     pub replicas: u32,
     /// Whether it should be up.
@@ -58,8 +63,9 @@ pub struct Agent {
     pub subscriptions: Vec<String>,
     /// When this revision was deployed (RFC 3339).
     pub deployed_at: String,
-    /// What it may use.
-    pub limits: AgentLimits,
+    /// What it may use; an external agent runs elsewhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limits: Option<AgentLimits>,
     /// What it did since the host started.
     pub counters: AgentCounters,
     /// The last message that failed, and why.
@@ -147,6 +153,18 @@ macro_rules! words {
             }
         }
     };
+}
+
+words! {
+    /// Whether the host runs an agent.
+    #[derive(Default)]
+    AgentKind {
+        /// It has a component, and the host runs it.
+        #[default]
+        Component = "component",
+        /// It runs elsewhere, and comes with a token.
+        External = "external",
+    }
 }
 
 words! {

@@ -6,27 +6,37 @@
 mod agent;
 mod audit;
 mod command;
+mod external;
 mod health;
 mod log;
 mod message;
 mod page;
 mod policy;
+mod post;
 mod problem;
+mod queue;
 mod quota;
 mod since;
 mod tenant;
 mod usage;
 mod vault;
 
-pub use agent::{Agent, AgentCounters, AgentLimits, AgentState, DeployAgent, Desired, LastFailure, RunMode, StartStep};
+pub use agent::{
+    Agent, AgentCounters, AgentKind, AgentLimits, AgentState, DeployAgent, Desired, LastFailure, RunMode, StartStep,
+};
 pub use audit::{AuditBreak, AuditCheck, AuditDecision, AuditRecord, AuditSummary};
 pub use command::{Command, CommandResult, Reason};
+pub use external::{AgentToken, BadLifetime, Lifetime, MintToken, MintedToken, RegisterAgent};
 pub use health::{Check, Health, Readiness};
 pub use log::{LogField, LogLevel, LogRecord, LogSource, NotAWord};
 pub use message::{Content, Header, Message, Producer, PublishMessage, Receipt, SendMessage};
 pub use page::{LIMIT_DEFAULT, LIMIT_MAX, Page};
 pub use policy::{DecideVersion, Explanation, Key, PendingVersion, Policy, SetPolicy, WouldDeny};
+pub use post::{Acknowledge, Acknowledged, BadPost, BadQos, PostMessage, PostTo, Qos};
 pub use problem::Problem;
+pub use queue::{
+    DeadLetter, DeadLetterDetails, LetterContent, PurgeLetters, Purged, QueueLine, ReplayLetters, Replayed,
+};
 pub use quota::{Quota, QuotaLine, QuotaState, SetQuota};
 pub use since::{BadSince, Since};
 pub use tenant::{CreateTenant, StoredComponent, Tenant, TenantDetails, TenantState};

@@ -4,6 +4,8 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
+use crate::Qos;
+
 /// A message with everything the host stamped on it.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
@@ -98,6 +100,9 @@ pub struct SendMessage {
     /// Inert data for the receiver.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub headers: Vec<Header>,
+    /// `at-most-once` (the default here) or `at-least-once`: kept on the disk, and handed out until it is handled.
+    #[serde(default = "Qos::at_most_once")]
+    pub qos: Qos,
     /// Wait so long for the agent's answer, in milliseconds (1 to 60,000), and get it instead of a receipt.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wait_millis: Option<u64>,
@@ -130,6 +135,9 @@ pub struct PublishMessage {
     /// Inert data for the receivers.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub headers: Vec<Header>,
+    /// `at-most-once` (the default here) or `at-least-once`: kept on the disk, and handed out until it is handled.
+    #[serde(default = "Qos::at_most_once")]
+    pub qos: Qos,
 }
 
 /// What both ways of sending carry.
@@ -150,18 +158,19 @@ pub struct Content {
 }
 
 impl SendMessage {
-    /// What is sent, and how long to wait for an answer, in milliseconds.
-    pub fn into_parts(self) -> (Content, Option<u64>) {
-        let Self { message_type, payload, payload_base64, content_type, correlation_id, headers, wait_millis } = self;
-        (Content { message_type, payload, payload_base64, content_type, correlation_id, headers }, wait_millis)
+    /// What is sent, how surely, and how long to wait for an answer, in milliseconds.
+    pub fn into_parts(self) -> (Content, Qos, Option<u64>) {
+        let Self { message_type, payload, payload_base64, content_type, correlation_id, headers, qos, wait_millis } =
+            self;
+        (Content { message_type, payload, payload_base64, content_type, correlation_id, headers }, qos, wait_millis)
     }
 }
 
 impl PublishMessage {
-    /// The topic, and what is sent there.
-    pub fn into_parts(self) -> (String, Content) {
-        let Self { topic, message_type, payload, payload_base64, content_type, correlation_id, headers } = self;
-        (topic, Content { message_type, payload, payload_base64, content_type, correlation_id, headers })
+    /// The topic, what is sent there, and how surely.
+    pub fn into_parts(self) -> (String, Content, Qos) {
+        let Self { topic, message_type, payload, payload_base64, content_type, correlation_id, headers, qos } = self;
+        (topic, Content { message_type, payload, payload_base64, content_type, correlation_id, headers }, qos)
     }
 }
 
@@ -170,12 +179,12 @@ impl PublishMessage {
 pub struct Receipt {
     /// The id the receiver will see.
     pub id: String,
-    /// What this acknowledgement promises: `volatile`.
+    /// What this acknowledgement promises: `volatile` or `durable`.
     pub durability: String,
 }
 
 /// Keeps `null` apart from absence: it is a body like any other.
-fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Box<RawValue>>, D::Error> {
+pub(crate) fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Box<RawValue>>, D::Error> {
     Box::<RawValue>::deserialize(deserializer).map(Some)
 }
 

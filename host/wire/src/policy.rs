@@ -46,7 +46,7 @@ pub struct Policy {
 pub struct WouldDeny {
     /// Whose.
     pub agent_id: String,
-    /// What it did: `publish`, `subscribe`, `send`, `discover`, `state`, `storage`, `http`, `secrets`.
+    /// What it did: `publish`, `subscribe`, `send`, `queues`, `discover`, `state`, `storage`, `http`, `secrets`.
     pub verb: String,
     /// To which topic, agent or host.
     pub target: String,

@@ -190,13 +190,13 @@ impl Way {
             headers: Vec::new(),
             options: Vec::new(),
         };
-        let target = Target::Agent(self.receiver.agent().clone());
+        let target = Target::Queue(self.receiver.agent().clone().into());
         let producer = Producer::new(NOW, self.sender.incarnation());
-        let stamp = Stamp { now: NOW, ids: &self.ids, producer, seq: &self.seq, cause: None };
+        let stamp = Stamp { now: NOW, ids: &self.ids, id: None, producer, seq: &self.seq, cause: None };
         Ok(self.gate.admit(
             &self.sender,
             &self.grants,
-            Outgoing { target, draft, reply_to: None, expires: None },
+            Outgoing { target, draft, reply_to: None, expires: None, replay_of: None },
             stamp,
         )?)
     }

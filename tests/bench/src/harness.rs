@@ -20,7 +20,7 @@ pub(crate) struct Plan {
 }
 
 /// What one batch did, and how long that took.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Batch {
     /// Things done.
     pub(crate) done: u64,
@@ -81,24 +81,34 @@ impl Batch {
     }
 }
 
-/// Each arm's rate in each round. The first round runs the arms in their order, the next the other way round, and so on.
+/// Each arm's rate in each round, in batches that are long enough.
 pub(crate) fn rounds<const N: usize>(plan: &Plan, mut arms: [Arm<'_>; N]) -> anyhow::Result<Vec<[f64; N]>> {
     let mut sizes = [1_u64; N];
     for (arm, size) in arms.iter_mut().zip(&mut sizes) {
         *size = calibrate(plan, arm)?;
     }
-    let mut all = Vec::with_capacity(plan.rounds);
-    for round in 0..=plan.rounds {
-        let mut rates = [0.0; N];
-        let mut turns: Vec<_> = arms.iter_mut().zip(sizes).zip(&mut rates).collect();
+    let rounds = interleaved(plan.rounds, sizes, &mut arms)?;
+    Ok(rounds.into_iter().map(|batches| batches.map(Batch::rate)).collect())
+}
+
+/// What each arm did in each round. The first round runs the arms in their order, the next the other way round, and so on.
+pub(crate) fn interleaved<const N: usize, R: Default>(
+    rounds: usize,
+    sizes: [u64; N],
+    arms: &mut [&mut dyn FnMut(u64) -> anyhow::Result<R>; N],
+) -> anyhow::Result<Vec<[R; N]>> {
+    let mut all = Vec::with_capacity(rounds);
+    for round in 0..=rounds {
+        let mut results: [R; N] = std::array::from_fn(|_| R::default());
+        let mut turns: Vec<_> = arms.iter_mut().zip(sizes).zip(&mut results).collect();
         if round % 2 == 1 {
             turns.reverse();
         }
-        for ((arm, size), rate) in turns {
-            *rate = arm(size)?.rate();
+        for ((arm, size), result) in turns {
+            *result = arm(size)?;
         }
         if round > 0 {
-            all.push(rates);
+            all.push(results);
         }
     }
     Ok(all)

@@ -6,17 +6,20 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
-use host_bus::{Bus, EmbeddedBus};
+use host_bus::{Bus, EmbeddedBus, Keeper, KeeperParts};
 use host_component::{Capability, Digest};
 use host_courier::{Courier, CourierParts, LogBook, Party};
 use host_engine::{CompilerSettings, Engine, EngineSettings, Program};
-use host_fleet::{Deploy, Fleet, FleetParts, RandomIds, Shards, SystemClock};
+use host_fleet::{Deploy, Fleet, FleetParts, RandomIds, Shard, Shards, SystemClock};
 use host_gate::{Gate, MessageLimits};
 use host_ledger::{Act, Ledger, SealKey};
 use host_model::{AgentId, Clock, Draft, TenantId};
 use host_quota::TenantLimits;
 use host_registry::Registry;
-use host_store::{AgentFiles, AgentState, AgentStores, AuditFiles, ComponentFiles, DataDir, Sqlite};
+use host_store::{
+    AgentFiles, AgentState, AgentStores, AuditFiles, ComponentFiles, DataDir, KekFiles, Sqlite, SqliteJournal,
+};
+use host_vault::Vault;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
@@ -41,11 +44,14 @@ pub(crate) struct House {
     ledger: Ledger,
     /// On each shard a tenant for each mode: in one tenant, one chain would set off the other.
     tenants: Vec<[TenantId; 2]>,
+    /// The shards of those, in the same order.
+    homes: Vec<Arc<Shard>>,
     digest: Digest,
     pub(crate) component: Vec<u8>,
     pub(crate) runtime: Runtime,
     hop_max: u16,
-    _data: TempDir,
+    /// Removed when it ends, unless it stays.
+    _data: Option<TempDir>,
 }
 
 /// An agent that is subscribed to what it publishes. One message keeps it going until the hop limit ends the chain, with no
@@ -71,24 +77,43 @@ impl House {
         artefacts: &Path,
         hop_max: u16,
     ) -> anyhow::Result<Self> {
-        let runtime = Runtime::new()?;
         let data = TempDir::new()?;
+        let house = Self::open_in(settings, data.path(), shards, artefacts, hop_max)?;
+        Ok(Self { _data: Some(data), ..house })
+    }
+
+    /// A house on data that stays when it ends.
+    pub(crate) fn open_on(data: &Path, shards: usize, artefacts: &Path, hop_max: u16) -> anyhow::Result<Self> {
+        Self::open_in(EngineSettings::default(), data, shards, artefacts, hop_max)
+    }
+
+    fn open_in(
+        settings: EngineSettings,
+        data: &Path,
+        shards: usize,
+        artefacts: &Path,
+        hop_max: u16,
+    ) -> anyhow::Result<Self> {
+        let runtime = Runtime::new()?;
         let component = echo::component()?;
         let digest = Digest::of(&component);
         let shards_of = Shards::start(shards, runtime.handle())?;
         let tenants = tenants(&shards_of, shards)?;
+        let homes = tenants.iter().map(|[fresh, _]| shards_of.home(fresh).clone()).collect();
         let (fleet, ledger) = runtime.block_on(async {
-            let (parts, ledger) = parts(data.path(), engine(settings, artefacts)?, hop_max).await?;
+            let (parts, ledger, vault) = parts(data, engine(settings, artefacts)?, hop_max).await?;
             let fleet = Fleet::load(parts, shards_of).await?;
             fleet.parts().components.save(&digest, &component).await?;
-            for tenant in tenants.iter().flatten() {
+            let known: Vec<TenantId> = fleet.tenants().into_iter().map(|tenant| tenant.id).collect();
+            for tenant in tenants.iter().flatten().filter(|tenant| !known.contains(tenant)) {
                 let recorded = ledger.record(Act::host("tenant.create")).await?;
                 fleet.create_tenant(&recorded, tenant.clone(), tenant.to_string()).await?;
+                vault.ensure_key(tenant).await?;
                 recorded.done();
             }
             anyhow::Ok((fleet, ledger))
         })?;
-        Ok(Self { fleet, ledger, tenants, digest, component, runtime, hop_max, _data: data })
+        Ok(Self { fleet, ledger, tenants, homes, digest, component, runtime, hop_max, _data: None })
     }
 
     /// Creates a tenant beside those of the shards.
@@ -103,7 +128,19 @@ impl House {
 
     /// Deploys an echo, running and ready.
     pub(crate) fn deploy(&self, tenant: &TenantId, id: &str, mode: Mode, chained: bool) -> anyhow::Result<()> {
-        let deploy = Deploy { manifest: echo::manifest(id, mode, chained), digest: self.digest, start: true };
+        self.deploy_as(tenant, Deploy { manifest: echo::manifest(id, mode, chained), digest: self.digest, start: true })
+    }
+
+    /// Deploys an echo that does not run. What is sent to it waits, if it was sent to be kept.
+    pub(crate) fn deploy_stopped(&self, tenant: &TenantId, id: &str) -> anyhow::Result<()> {
+        if self.fleet.status(tenant, &id.parse()?).is_ok() {
+            return Ok(());
+        }
+        let manifest = echo::manifest(id, Mode::PerMessage, false);
+        self.deploy_as(tenant, Deploy { manifest, digest: self.digest, start: false })
+    }
+
+    fn deploy_as(&self, tenant: &TenantId, deploy: Deploy) -> anyhow::Result<()> {
         self.runtime.block_on(async {
             let recorded = self.ledger.record(Act::host("agent.deploy")).await?;
             self.fleet.deploy(&recorded, tenant, deploy).await?;
@@ -131,6 +168,12 @@ impl House {
     pub(crate) fn tenant(&self, shard: usize, mode: Mode) -> anyhow::Result<&TenantId> {
         let [fresh, resident] = self.tenants.get(shard).context("there is no such shard")?;
         Ok(if mode == Mode::PerMessage { fresh } else { resident })
+    }
+
+    /// The shard where such a tenant is at home.
+    pub(crate) fn home(&self, tenant: &TenantId) -> anyhow::Result<&Arc<Shard>> {
+        let mut homes = self.tenants.iter().zip(&self.homes).filter(|(tenants, _)| tenants.contains(tenant));
+        homes.next().map(|(_, home)| home).context("the tenant is of no shard")
     }
 
     /// Messages an agent has handled, well or not.
@@ -233,17 +276,28 @@ fn engine(settings: EngineSettings, artefacts: &Path) -> anyhow::Result<Engine> 
 }
 
 /// With a ledger on the same disk, as a host has it.
-async fn parts(data: &Path, engine: Engine, hop_max: u16) -> anyhow::Result<(FleetParts, Ledger)> {
+async fn parts(data: &Path, engine: Engine, hop_max: u16) -> anyhow::Result<(FleetParts, Ledger, Vault)> {
     let data = DataDir::open(data.join("data"))?;
     let sqlite = Arc::new(Sqlite::open(&data).await?);
     let stores = AgentStores { state: AgentState::open(&data).await?, files: AgentFiles::open(&data)? };
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let (log, found) = AuditFiles::open(&data, SealKey(KEY))?;
     let ledger = Ledger::start(Arc::new(log), clock.clone(), found)?;
-    let bus: Arc<dyn Bus> = Arc::new(EmbeddedBus::new());
+    let vault = Vault::open(Arc::new(KekFiles::of(&data)), sqlite.clone(), clock.clone()).await?;
+    let gate = Gate::new(MessageLimits { hop_max, root_messages_max: u32::MAX, ..MessageLimits::default() });
+    let tenant_limits = tenant_limits();
+    let keeper = Keeper::open(KeeperParts {
+        journal: Arc::new(SqliteJournal::open(&data).await?),
+        gate: gate.clone(),
+        keys: vault.keys(),
+        clock: clock.clone(),
+        limits: host_fleet::queue_limits(&tenant_limits),
+    });
+    let bus: Arc<dyn Bus> = Arc::new(EmbeddedBus::keeping(keeper.await?));
     let registry = Arc::new(Registry::new());
     let courier = Courier::new(CourierParts {
-        gate: Gate::new(MessageLimits { hop_max, root_messages_max: u32::MAX, ..MessageLimits::default() }),
+        keys: vault.keys(),
+        gate,
         bus: bus.clone(),
         registry: registry.clone(),
         logs: Arc::new(LogBook::new(clock.clone())),
@@ -259,6 +313,7 @@ async fn parts(data: &Path, engine: Engine, hop_max: u16) -> anyhow::Result<(Fle
         repository: sqlite.clone(),
         policies: Arc::new(host_fleet::PolicyBook::new()),
         controls: sqlite.clone(),
+        external: sqlite.clone(),
         components: Arc::new(ComponentFiles::open(&data)?),
         data: Arc::new(stores),
         cards: sqlite,
@@ -267,16 +322,22 @@ async fn parts(data: &Path, engine: Engine, hop_max: u16) -> anyhow::Result<(Fle
         courier,
         registry,
         clock,
-        // Room for every instance of M12 in one tenant.
-        tenant_limits: TenantLimits {
-            memory_bytes_max: 64 << 30,
-            instances_max: 100_000,
-            messages_per_second_max: 100_000_000,
-            ..TenantLimits::default()
-        },
+        tenant_limits,
         base_url: "http://127.0.0.1:1".to_owned(),
     };
-    Ok((parts, ledger))
+    Ok((parts, ledger, vault))
+}
+
+/// Room for every instance of M12 and every message of M-restart in one tenant.
+fn tenant_limits() -> TenantLimits {
+    TenantLimits {
+        memory_bytes_max: 64 << 30,
+        instances_max: 100_000,
+        messages_per_second_max: 100_000_000,
+        queued_messages_max: 100_000_000,
+        queued_bytes_max: 1 << 40,
+        ..TenantLimits::default()
+    }
 }
 
 /// For each shard a tenant of each mode. Each shard gets a processor of its own.

@@ -5,16 +5,22 @@
 
 mod artefact;
 mod bare;
+mod crowd;
+mod durable;
 mod echo;
 mod envelope;
 mod harness;
 mod house;
 mod instructions;
+mod laps;
 mod machine;
 mod memory;
 mod metric;
+mod nats;
 mod quotas;
+mod reply;
 mod report;
+mod restart;
 mod solo;
 mod throughput;
 mod worker;
@@ -53,6 +59,7 @@ fn main() -> ExitCode {
     let done = match words.next().as_deref() {
         Some(house::COMPILE_VERB) => host_engine::compile_stdin().map_err(anyhow::Error::msg),
         Some(memory::CHILD_VERB) => memory::run_child(words),
+        Some(restart::CHILD_VERB) => restart::run_child(words),
         Some(instructions::CHILD_VERB) => instructions::run_child(words),
         _ => measure(&Args::parse()),
     };
@@ -82,6 +89,9 @@ fn measure(args: &Args) -> anyhow::Result<()> {
     envelope::measure(&plan, &wanted, &mut tell)?;
     artefact::measure(&plan, &wanted, &mut tell)?;
     memory::measure(&plan, &wanted, &mut tell)?;
+    reply::measure(&plan, &wanted, &mut tell)?;
+    durable::measure(&plan, &wanted, &mut tell)?;
+    restart::measure(&plan, &wanted, &mut tell)?;
     report::closing()?;
     args.json.as_deref().map_or(Ok(()), |file| report::write_json(file, &metrics))
 }

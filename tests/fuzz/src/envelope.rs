@@ -134,11 +134,13 @@ fn sealed(chance: &mut Chance) -> Result<Sealed, Fault> {
     let target = if chance.one_in(2) {
         Target::Topic("incident.created".parse().expect("a topic"))
     } else {
-        Target::Agent("kb".parse().expect("an id"))
+        Target::Queue("kb".parse().expect("an id"))
     };
     let (ids, seq, now) = (CountedIds::default(), AtomicU64::new(chance.within(0, 9)), Timestamp::from_millis(NOW));
-    let stamp = Stamp { now, ids: &ids, producer: Producer::new(now, Incarnation(1)), seq: &seq, cause: None };
-    let stamped = gate.admit(&caller, &grants, Outgoing { target, draft, reply_to: None, expires: None }, stamp);
+    let stamp =
+        Stamp { now, ids: &ids, id: None, producer: Producer::new(now, Incarnation(1)), seq: &seq, cause: None };
+    let stamped =
+        gate.admit(&caller, &grants, Outgoing { target, draft, reply_to: None, expires: None, replay_of: None }, stamp);
     let stamped = stamped.map_err(|denied| Fault::Broken(format!("a good draft was denied: {denied}")))?;
     let sealed = RING.with(|ring| gate.seal(&stamped, ring));
     let sealed = sealed.map_err(|refused| Fault::Broken(format!("a stamped message was not sealed: {refused}")))?;

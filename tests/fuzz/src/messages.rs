@@ -118,7 +118,7 @@ fn stamp(chance: &mut Chance) -> u64 {
 
 fn to(chance: &mut Chance) -> To {
     match chance.below(4) {
-        0 => To::Agent((*chance.pick(&["kb", "a-b"])).to_owned()),
+        0 => To::Agent((*chance.pick(&["kb", "a-b", "agents"])).to_owned()),
         1 => To::Answer((*chance.pick(&["kb", "operator"])).to_owned(), token(chance)),
         _ => To::Topic((*chance.pick(&["incident.created", "agents.kb.status", "A_-", "1"])).to_owned()),
     }

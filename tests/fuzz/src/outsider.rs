@@ -13,7 +13,7 @@ use host_gate::MessageLimits;
 use self::json::{Json, Object};
 pub(crate) use self::message::{Form, Message, To};
 use self::words::{
-    is_agent, is_hex, is_id, is_principal, is_printable, is_topic, is_traceparent, is_uuid, is_value, is_word,
+    is_hex, is_id, is_principal, is_printable, is_queue, is_topic, is_traceparent, is_uuid, is_value, is_word,
 };
 
 /// The largest whole number in a frame.
@@ -201,7 +201,7 @@ impl Message {
         let Self { id, root, causation, replay_of, reply_to, correlation, traceparent, .. } = self;
         let to = match &self.to {
             To::Topic(topic) => is_topic(topic),
-            To::Agent(agent) => is_agent(agent),
+            To::Agent(queue) => is_queue(queue),
             To::Answer(agent, reply) => is_principal(agent) && is_hex(reply, 32),
         };
         to && [Some(id), Some(root), causation.as_ref(), replay_of.as_ref()].into_iter().flatten().all(|id| is_uuid(id))

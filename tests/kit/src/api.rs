@@ -5,6 +5,7 @@ use reqwest::{Client, Method, RequestBuilder, Response};
 use serde_json::{Value, json};
 
 use crate::package::Package;
+use crate::stream::Stream;
 use crate::watch::Watch;
 
 /// How long an agent's answer is waited for, in milliseconds.
@@ -70,9 +71,26 @@ impl Api {
         Self { token: token.map(str::to_owned), ..self.clone() }
     }
 
+    /// The token that it sends.
+    pub fn token(&self) -> Option<&str> {
+        self.token.as_deref()
+    }
+
     /// Asks for anything. None when the host is not there or goes away.
     pub async fn try_call(&self, method: &str, path: &str, body: Option<&Value>) -> Option<Answer> {
-        let request = self.request(method, path);
+        self.try_call_with(method, path, &[], body).await
+    }
+
+    /// Asks for anything, with more headers. None when the host is not there or goes away.
+    pub async fn try_call_with(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Option<&Value>,
+    ) -> Option<Answer> {
+        let request =
+            headers.iter().fold(self.request(method, path), |request, (name, value)| request.header(*name, *value));
         let request = match body {
             Some(body) => request.json(body),
             None => request,
@@ -179,6 +197,26 @@ impl Api {
     pub async fn watch(&self, tenant: &str) -> Watch {
         let path = format!("/api/topics/stream?tenant={tenant}&pattern=%3E");
         Watch::open(self.request("GET", &path).send().await.expect("the host is there")).await
+    }
+
+    /// Sends as an external agent, under an idempotency key or none.
+    pub async fn post_message(&self, key: Option<&str>, body: Value) -> Answer {
+        let request = self.request("POST", "/api/messages").json(&body);
+        let request = key.into_iter().fold(request, |request, key| request.header("idempotency-key", key));
+        read(request.send().await.expect("the host is there")).await.expect("the host answers")
+    }
+
+    /// Receives as an external agent, behind the last event that was received.
+    pub async fn mailbox(&self, last: Option<&str>) -> Watch {
+        let request = self.request("GET", "/api/messages/stream");
+        let request = last.into_iter().fold(request, |request, last| request.header("last-event-id", last));
+        Watch::open(request.send().await.expect("the host is there")).await
+    }
+
+    /// Opens a stream of events. None when the host is not there, or does not open it.
+    pub async fn try_stream(&self, path: &str) -> Option<Stream> {
+        let response = self.request("GET", path).send().await.ok()?;
+        response.status().is_success().then(|| Stream::new(response))
     }
 
     fn request(&self, method: &str, path: &str) -> RequestBuilder {

@@ -117,7 +117,7 @@ fn listens(bus: &dyn Bus, tenant: &str, agent: &str, pattern: &str, group: Optio
 /// An agent with its own queue.
 fn has_queue(bus: &dyn Bus, tenant: &str, agent: &str, len_max: u32) -> Arc<Ear> {
     let ear = Ear::new(born(tenant, agent), &[], Hears::Messages, len_max);
-    subscribe(bus, Interest::Queue(ear.caller.agent().clone()), Some(agent), &ear);
+    subscribe(bus, Interest::own(ear.caller.agent(), 10), Some(agent), &ear);
     ear
 }
 
@@ -151,7 +151,7 @@ pub fn only_subscribers_of_the_same_tenant_receive(bus: Arc<dyn Bus>) {
     let ears = ["acme", "globex"].map(|tenant| {
         let ear = Ear::new(born(tenant, "kb"), &[">"], Hears::Messages, 100);
         subscribe(&*bus, Interest::Topics(">".parse().expect("a pattern")), Some("kb"), &ear);
-        subscribe(&*bus, Interest::Queue(ear.caller.agent().clone()), Some("kb"), &ear);
+        subscribe(&*bus, Interest::own(ear.caller.agent(), 10), Some("kb"), &ear);
         ear
     });
     publish(&*bus, &acme, "a.b", "acme's topic");
@@ -333,7 +333,7 @@ pub fn an_ended_subscription_receives_nothing_more(bus: Arc<dyn Bus>) {
     let leaves = Ear::new(born("acme", "leaves"), &["a"], Hears::All, 10);
     let interests = [
         Interest::Topics("a".parse().expect("a pattern")),
-        Interest::Queue(leaves.caller.agent().clone()),
+        Interest::own(leaves.caller.agent(), 10),
         Interest::Everything("a".parse().expect("a pattern")),
     ];
     let subscriptions = interests.map(|interest| subscribe(&*bus, interest, None, &leaves));

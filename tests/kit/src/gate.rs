@@ -127,12 +127,12 @@ impl Sender {
 
     /// A message to an agent.
     pub fn to_agent(&self, raw: &str, body: &str) -> Stamped {
-        self.admit(Target::Agent(raw.parse().expect("an agent id")), body, None)
+        self.admit(Target::Queue(raw.parse().expect("a queue")), body, None)
     }
 
     /// A request to an agent, whose answer is awaited under a token.
     pub fn ask(&self, raw: &str, body: &str, token: ReplyToken) -> Stamped {
-        self.admit(Target::Agent(raw.parse().expect("an agent id")), body, Some(token))
+        self.admit(Target::Queue(raw.parse().expect("a queue")), body, Some(token))
     }
 
     /// This sender's answer to a request that was accepted for it.
@@ -142,13 +142,13 @@ impl Sender {
     }
 
     fn admit(&self, target: Target, body: &str, reply_to: Option<ReplyToken>) -> Stamped {
-        let outgoing = Outgoing { target, draft: draft(body), reply_to, expires: None };
+        let outgoing = Outgoing { target, draft: draft(body), reply_to, expires: None, replay_of: None };
         self.gate.admit(&self.caller, &grants(&[]), outgoing, self.stamp()).expect("it may send everything")
     }
 
     fn stamp(&self) -> Stamp<'_> {
         let producer = Producer::new(NOW, self.caller.incarnation());
-        Stamp { now: NOW, ids: &self.ids, producer, seq: &self.seq, cause: None }
+        Stamp { now: NOW, ids: &self.ids, id: None, producer, seq: &self.seq, cause: None }
     }
 }
 

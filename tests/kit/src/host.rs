@@ -1,5 +1,7 @@
 //! A running host.
 
+mod fault;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -25,6 +27,7 @@ pub struct Setup {
     data: Option<PathBuf>,
     listen: Option<String>,
     blank: bool,
+    full_log: bool,
 }
 
 impl Setup {
@@ -64,6 +67,12 @@ impl Setup {
         Self { blank: true, ..self }
     }
 
+    /// With a log that takes nothing: its disk is full.
+    #[must_use]
+    pub fn full_log(self) -> Self {
+        Self { full_log: true, ..self }
+    }
+
     /// Starts it and waits until it listens.
     pub fn start(self) -> Host {
         let home = tempfile::tempdir().expect("a temporary folder");
@@ -88,7 +97,13 @@ impl Setup {
     }
 
     fn command(&self, home: &Path, data: &Path) -> Command {
-        let mut command = Command::new(paths::binary());
+        let mut command = if self.full_log {
+            let mut shell = Command::new("/bin/sh");
+            shell.args(["-c", "exec \"$0\" \"$@\" 2> /dev/full"]).arg(paths::binary());
+            shell
+        } else {
+            Command::new(paths::binary())
+        };
         command.env_clear().current_dir(home).arg("host").arg("--data").arg(data);
         command.args(["--listen", self.listen.as_deref().unwrap_or("127.0.0.1:0")]);
         command.args(self.config.iter().flat_map(|file| [Path::new("--config"), file]));

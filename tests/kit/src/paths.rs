@@ -12,9 +12,14 @@ pub fn repo() -> PathBuf {
 
 /// `bailiwick`, found beside the test that runs, wherever cargo was told to build (`CARGO_TARGET_DIR`).
 pub(crate) fn binary() -> PathBuf {
-    let binary = profile_dir().join("bailiwick");
-    assert!(binary.exists(), "there is no {}: run `cargo build --workspace` first", binary.display());
-    binary
+    built("bailiwick")
+}
+
+/// What the workspace's build leaves beside the binary.
+pub fn built(name: &str) -> PathBuf {
+    let path = profile_dir().join(name);
+    assert!(path.exists(), "there is no {}: run `cargo build --workspace` first", path.display());
+    path
 }
 
 /// A folder for what outlives one test, beside the binary.
@@ -34,6 +39,11 @@ pub fn canary() -> String {
     let mut bytes = [0_u8; 16];
     File::open("/dev/urandom").and_then(|mut random| random.read_exact(&mut bytes)).expect("the kernel's random bytes");
     bytes.iter().fold("canary".to_owned(), |word, byte| format!("{word}{byte:02x}"))
+}
+
+/// Where cargo builds.
+pub(crate) fn target() -> PathBuf {
+    profile_dir().parent().expect("a profile lies in the target directory").to_owned()
 }
 
 /// A test lies in `PROFILE/deps`, a binary in `PROFILE`.

@@ -37,7 +37,7 @@ pub(crate) struct Process {
 impl Process {
     pub(crate) fn spawn(command: &mut Command) -> Self {
         let spawned = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
-        let mut child = spawned.expect("the host's binary can be run");
+        let mut child = spawned.expect("the binary can be run");
         let stdout = Lines::read(child.stdout.take().expect("it is piped"));
         let stderr = Lines::read(child.stderr.take().expect("it is piped"));
         Self { child, stdout, stderr }
@@ -50,6 +50,10 @@ impl Process {
     pub(crate) fn signal(&self, signal: Signal) {
         let id = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw).expect("a process id");
         kill_process(id, signal).expect("the child is there until it is waited for");
+    }
+
+    pub(crate) fn runs(&mut self) -> bool {
+        self.child.try_wait().expect("the child is ours").is_none()
     }
 
     /// Waits for the end, which must come within `time_max`.

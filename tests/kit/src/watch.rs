@@ -13,6 +13,8 @@ const WAIT_MAX: Duration = Duration::from_secs(20);
 pub struct Seen {
     /// What it is: `message`, `log`, `lagged`.
     pub kind: String,
+    /// Its id, where the stream can be taken up again.
+    pub id: Option<String>,
     /// What it carries.
     pub data: Value,
 }
@@ -49,6 +51,15 @@ impl Watch {
         }
     }
 
+    /// Everything until the host has closed the stream.
+    pub async fn until_end(&mut self) -> Vec<Seen> {
+        let mut seen = Vec::new();
+        while let Some(event) = self.next().await {
+            seen.push(event);
+        }
+        seen
+    }
+
     /// Everything up to the first event that is wanted, with that one.
     pub async fn until(&mut self, wanted: impl Fn(&Value) -> bool) -> Vec<Seen> {
         let mut seen = Vec::new();
@@ -67,5 +78,6 @@ impl Watch {
 fn parse(event: &str) -> Option<Seen> {
     let field = |name: &str| event.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
     let data = serde_json::from_str(field("data:")?).expect("events carry JSON");
-    Some(Seen { kind: field("event:").unwrap_or("message").to_owned(), data })
+    let (kind, id) = (field("event:").unwrap_or("message").to_owned(), field("id:").map(str::to_owned));
+    Some(Seen { kind, id, data })
 }

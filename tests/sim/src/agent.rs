@@ -5,7 +5,7 @@ use std::sync::Arc;
 use host_bus::{Bus as _, Interest, Subscribe, SubscriptionId};
 use host_courier::{Counters, Courier, Party, Switch};
 use host_mailbox::{Address, Open};
-use host_model::{AgentId, Caller, Grants, Incarnation, SendGrant, TenantId};
+use host_model::{AgentId, Caller, Grants, Incarnation, Queue, SendGrant, TenantId};
 use host_quota::TenantBudgets;
 use tests_kit::chance::Chance;
 
@@ -35,7 +35,10 @@ impl May {
         Grants {
             publish: parsed(&self.publish),
             subscribe: parsed(&self.subscribe),
-            send: self.send.clone().map_or(SendGrant::Any, SendGrant::These),
+            send: self
+                .send
+                .clone()
+                .map_or(SendGrant::Any, |ids| SendGrant::These(ids.into_iter().map(Queue::from).collect())),
             ..Grants::default()
         }
     }
@@ -107,7 +110,7 @@ impl Agent {
         lane.mailbox.lock().release(address);
         let inbound = courier.inbound(self.party.clone(), Arc::new(Slot { lane: lane.clone(), address }));
         let topics = self.party.grants().subscribe.clone().into_iter().map(Interest::Topics);
-        let interests = topics.chain([Interest::Queue(self.id.clone())]);
+        let interests = topics.chain([Interest::own(&self.id, self.open.in_flight_max)]);
         let subscribe = |interest| Subscribe { tenant: self.tenant.clone(), interest, queue: Some(self.id.clone()) };
         self.subscriptions = interests.map(|interest| bus.subscribe(subscribe(interest), inbound.clone())).collect();
         self.address = Some(address);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use host_bus::{Bus, BusError, EmbeddedBus, Inbound, Subscribe, SubscriptionId};
 use host_gate::{Gate, Keys, Sealed, Stamped};
-use host_model::{AgentId, Destination, Durability, Receipt, TenantId};
+use host_model::{AgentId, Destination, Durability, Queue, Receipt, TenantId};
 use host_vault::SnapshotKeys;
 use parking_lot::Mutex;
 
@@ -37,7 +37,7 @@ impl Bus for SimBus {
     fn publish(&self, stamped: Stamped) -> Result<Receipt, BusError> {
         let envelope = stamped.envelope().clone();
         match &envelope.to {
-            Destination::Agent(agent) if self.is_far(&envelope.tenant, agent) => {
+            Destination::Queue(Queue::Agent(agent)) if self.is_far(&envelope.tenant, agent) => {
                 let key = self.keys.signing(&envelope.tenant, &envelope.sender).map(|signing| signing.key);
                 let (Some(key), Ok(sealed)) = (key, self.gate.seal(&stamped, self.keys.as_ref())) else {
                     return Err(BusError::NoReceiver);

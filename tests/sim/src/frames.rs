@@ -6,7 +6,7 @@ use std::sync::Arc;
 use host_bus::{Position, Recalled};
 use host_gate::{Arrival, Delivery, Novelty, Receiver, Refused, Sealed};
 use host_mailbox::Push;
-use host_model::{AgentId, Clock as _, Destination, Envelope, KeyId, MessageId, TenantId};
+use host_model::{AgentId, Clock as _, Destination, Envelope, KeyId, MessageId, Queue, TenantId};
 
 use crate::book::{Check, ensure};
 use crate::run::Sim;
@@ -43,7 +43,7 @@ pub(crate) struct Frames {
 
 impl Frames {
     pub(crate) fn append(&mut self, sealed: &Sealed, envelope: &Envelope, key: KeyId) {
-        let Destination::Agent(to) = &envelope.to else { return };
+        let Destination::Queue(Queue::Agent(to)) = &envelope.to else { return };
         let (tenant, to, address) = (sealed.tenant().clone(), to.clone(), sealed.address().to_owned());
         let bytes = sealed.bytes().clone();
         self.sent.insert(envelope.id);
@@ -74,7 +74,7 @@ impl Frames {
         match self.remembered.entry((tenant.clone(), message)).or_insert((position, false)) {
             (at, _) if *at != position => Recalled::Duplicate,
             (_, true) => Recalled::Duplicate,
-            (_, false) => Recalled::New(Novelty::Redelivery),
+            (_, false) => Recalled::New(Novelty::Redelivery { attempt: 2 }),
         }
     }
 }

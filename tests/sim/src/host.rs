@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 use host_courier::{Courier, CourierParts, LogBook, Switch};
 use host_egress::Egress;
-use host_gate::{Gate, MessageLimits};
+use host_gate::{Gate, MessageLimits, NoKeys};
 use host_ledger::Ledger;
 use host_model::{AgentId, Clock as _, TenantId};
 use host_quota::{TenantBudgets, TenantLimits};
@@ -60,6 +60,7 @@ impl Host {
         let ids: Vec<TenantId> = TENANTS[..2 + chance.below(3)].iter().map(|id| parsed(id)).collect();
         let bus = Arc::new(SimBus::new(gate.clone(), vault.keys(), far(chance, &ids)));
         let courier = Courier::new(CourierParts {
+            keys: Arc::new(NoKeys),
             gate: gate.clone(),
             bus: bus.clone(),
             registry: Arc::new(Registry::new()),

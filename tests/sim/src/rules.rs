@@ -56,7 +56,8 @@ impl Sim {
         let of_it = |one: &crate::book::InFlight| one.accepted.receiver().incarnation().0 == start;
         let handled: Vec<_> = self.book.in_flight.extract_if(.., |one| of_it(one)).collect();
         for accepted in waiting.into_iter().chain(handled.into_iter().map(|one| one.accepted)) {
-            agent.lost += 1;
+            // What was sealed goes back to whoever keeps it.
+            agent.lost += u64::from(!accepted.was_sealed());
             self.host.courier.drop_waiting(&party, &accepted);
             self.book.ends(accepted.envelope().id, Err("stopping"));
             self.frames.finish(accepted.envelope());

@@ -8,7 +8,7 @@ use crate::send::Target;
 use crate::topics;
 
 /// What agents write where an agent stands.
-const RECEIVERS: [&str; 9] = ["one", "two", "b", "b-agents", "ghost", "agents", "ONE", "../one", ""];
+const RECEIVERS: [&str; 9] = ["one", "two", "b", "b-agents", "ghost", "dlq", "ONE", "../one", ""];
 /// Those of them that are ids.
 const IDS: usize = 5;
 

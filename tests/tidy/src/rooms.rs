@@ -32,7 +32,7 @@ const ROOMS: [&str; 23] = [
 /// What only some crates may name, by the start of its name, and who.
 const RESERVED: [(&str, &[&str]); 6] = [
     ("wasmtime", &["host-engine", "tests-bench"]),
-    ("async-nats", &["host-bus", "tests-bench"]),
+    ("async-nats", &["host-bus", "tests-bench", "tests-kit"]),
     ("sqlx", &["host-store", "tests-kit"]),
     ("rusqlite", &[]),
     ("libsqlite3-sys", &["host-store"]),
@@ -80,7 +80,7 @@ fn a_trespass_is_found() {
         trespasses,
         "host-courier",
         &["async-nats"],
-        Some("host-courier names async-nats, reserved for host-bus, tests-bench"),
+        Some("host-courier names async-nats, reserved for host-bus, tests-bench, tests-kit"),
     );
     check(trespasses, "host-app", &["sqlx"], Some("host-app names sqlx, reserved for host-store, tests-kit"));
 }

@@ -5,7 +5,7 @@ use std::process::Command;
 use anyhow::Result;
 
 use crate::repo::{Profile, Repo};
-use crate::{command, demo, guests, load, valgrind};
+use crate::{command, demo, guests, load, nats, torture, valgrind};
 
 /// One line of the final table.
 pub(super) struct Suite {
@@ -31,6 +31,11 @@ pub(super) const SUITES: &[Suite] = &[
     Suite { name: "guests", what: "every component compiles", work: Work::Action(build_guests) },
     Suite { name: "clippy", what: "no warning in any workspace", work: Work::Checks(clippy) },
     Suite { name: "build", what: "the host compiles", work: Work::Checks(build) },
+    Suite {
+        name: "nats",
+        what: "the NATS server that tests and benches start is here",
+        work: Work::Action(nats::ensure),
+    },
     Suite { name: "tests", what: "unit, integration and tidy tests", work: Work::Tests(tests) },
     Suite { name: "doc-tests", what: "examples in docs, and what must not compile", work: Work::Tests(doc_tests) },
     Suite { name: "envelope", what: "an outsider reads the envelope's vectors", work: Work::Checks(envelope) },
@@ -38,6 +43,7 @@ pub(super) const SUITES: &[Suite] = &[
     Suite { name: "bench-smoke", what: "the benches run", work: Work::Action(bench_smoke) },
     Suite { name: "instructions", what: "a message costs no more of them", work: Work::Action(instructions) },
     Suite { name: "load", what: "a hundred agents, and nothing crosses", work: Work::Action(load::short) },
+    Suite { name: "torture", what: "killed, and nothing acknowledged is lost", work: Work::Action(torture::short) },
     Suite { name: "demo", what: "two tenants, and nothing crosses", work: Work::Action(demo) },
 ];
 
@@ -103,6 +109,7 @@ fn guest_tests(repo: &Repo) -> Vec<Command> {
 }
 
 fn bench_smoke(repo: &Repo) -> Result<()> {
+    nats::ensure(repo)?;
     let mut bench = Command::new(repo.binary(Profile::Dev, "tests-bench")?);
     command::run(bench.current_dir(repo.path(".")).arg("--smoke"))
 }

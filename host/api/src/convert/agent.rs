@@ -3,7 +3,7 @@
 use host_app::AgentStatus;
 use host_fleet::{Desired, LastFailure, Notice, Phase, Standing, Step};
 use host_model::{Limits, RunMode};
-use host_wire::{Agent, AgentCounters, AgentLimits, AgentState, StartStep};
+use host_wire::{Agent, AgentCounters, AgentKind, AgentLimits, AgentState, StartStep};
 
 use super::pending_of;
 
@@ -12,6 +12,7 @@ pub(crate) fn agent_of(status: AgentStatus) -> Agent {
     let reason = reason_of(&status);
     Agent {
         state: state_of(&status),
+        kind: if status.digest.is_some() { AgentKind::Component } else { AgentKind::External },
         counters: counters_of(&status),
         tenant_id: status.tenant.to_string(),
         agent_id: status.agent.to_string(),
@@ -19,8 +20,8 @@ pub(crate) fn agent_of(status: AgentStatus) -> Agent {
         description: status.description,
         version: status.version,
         revision: status.revision,
-        digest: status.digest.to_string(),
-        run: run_of(status.run),
+        digest: status.digest.map(|digest| digest.to_string()),
+        run: status.run.map(run_of),
         replicas: status.replicas,
         desired: desired_of(status.desired),
         step: step_of(status.step),
@@ -29,7 +30,7 @@ pub(crate) fn agent_of(status: AgentStatus) -> Agent {
         peers: status.peers as u64,
         subscriptions: status.subscriptions.iter().map(ToString::to_string).collect(),
         deployed_at: status.deployed.to_string(),
-        limits: limits_of(&status.limits),
+        limits: status.limits.as_ref().map(limits_of),
         last_failure: status.last_failure.map(failure_of),
     }
 }

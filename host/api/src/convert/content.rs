@@ -5,13 +5,15 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use host_model::{Draft, Header};
-use host_wire::Content;
+use host_wire::{Content, Qos};
 
 use super::message::is_json;
 use crate::problem::ApiError;
 
 /// The longest wait for an agent's answer.
 const WAIT_MILLIS_MAX: u64 = 60_000;
+/// The option of a draft that says how surely it is to arrive.
+const QOS: &str = "qos";
 /// What a body is that came as JSON.
 const JSON: &str = "application/json";
 /// What a body is that came as base64.
@@ -29,6 +31,12 @@ pub(crate) fn draft_of(content: Content) -> Result<Draft, ApiError> {
     };
     let headers = headers.into_iter().map(|header| Header { name: header.name, value: header.value }).collect();
     Ok(Draft { message_type, content_type, payload, correlation_id, headers, options: Vec::new() })
+}
+
+/// The same draft, to arrive as surely as this.
+pub(crate) fn sure(mut draft: Draft, qos: Qos) -> Draft {
+    draft.options.push(Header { name: QOS.to_owned(), value: qos.as_str().to_owned() });
+    draft
 }
 
 fn json_type(given: Option<String>) -> Result<String, ApiError> {

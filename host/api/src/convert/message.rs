@@ -72,7 +72,7 @@ fn json_of(envelope: &Envelope) -> Option<Box<RawValue>> {
 
 #[cfg(test)]
 mod tests {
-    use host_model::{MessageId, Producer as ModelProducer, ReplyToken, Timestamp};
+    use host_model::{AgentId, MessageId, Producer as ModelProducer, ReplyToken, Timestamp};
 
     use super::*;
 
@@ -148,8 +148,8 @@ mod tests {
     #[test]
     fn an_answers_token_is_not_shown() {
         let to = |to| address_of(&to);
-        let agent = || "echo".parse().unwrap();
-        assert_eq!(to(Destination::Agent(agent())), "queues.echo");
+        let agent = || "echo".parse::<AgentId>().unwrap();
+        assert_eq!(to(Destination::Queue(agent().into())), "queues.echo");
         assert_eq!(to(Destination::Reply { agent: agent(), token: ReplyToken::new(42) }), "replies.echo");
     }
 }

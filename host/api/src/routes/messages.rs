@@ -5,9 +5,9 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
 use host_model::AgentId;
-use host_wire::{Message, Receipt, SendMessage};
+use host_wire::{Message, Qos, Receipt, SendMessage};
 
-use crate::convert::{draft_of, message_of, receipt_of, wait_of};
+use crate::convert::{draft_of, message_of, receipt_of, sure, wait_of};
 use crate::extract::{At, Body, InTenant, Params};
 use crate::problem::ApiError;
 use crate::state::ApiState;
@@ -29,10 +29,15 @@ pub(crate) async fn send_message(
     Params(InTenant { tenant }): Params<InTenant>,
     Body(body): Body<SendMessage>,
 ) -> Result<Response, ApiError> {
-    let (content, wait_millis) = body.into_parts();
-    let draft = draft_of(content)?;
+    let (content, qos, wait_millis) = body.into_parts();
+    let draft = sure(draft_of(content)?, qos);
+    if wait_millis.is_some() && qos == Qos::AtLeastOnce {
+        return Err(ApiError::BadBody(
+            "who waits for an answer asks at-most-once: leave out qos or waitMillis".to_owned(),
+        ));
+    }
     let Some(wait) = wait_millis.map(wait_of).transpose()? else {
-        let receipt = state.app().send(&tenant, &agent, draft)?;
+        let receipt = state.app().send(&tenant, &agent, draft).await?;
         return Ok((StatusCode::ACCEPTED, Json(receipt_of(receipt))).into_response());
     };
     let answer = state.app().request(&tenant, &agent, draft, wait).await?;

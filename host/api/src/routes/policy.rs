@@ -101,7 +101,7 @@ pub(crate) struct Question {
     /// Of which agent.
     #[param(value_type = String, example = "echo")]
     agent: AgentId,
-    /// `publish`, `subscribe`, `send`, `request`, `discover`, `state`, `storage`, `http` or `secret`.
+    /// `publish`, `subscribe`, `send`, `request`, `take`, `discover`, `state`, `storage`, `http` or `secret`.
     #[param(example = "publish")]
     verb: String,
     /// To which topic, agent, host or name.

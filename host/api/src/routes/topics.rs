@@ -10,7 +10,7 @@ use host_model::TenantId;
 use host_wire::{PublishMessage, Receipt};
 use serde::Deserialize;
 
-use crate::convert::{draft_of, message_of, receipt_of};
+use crate::convert::{draft_of, message_of, receipt_of, sure};
 use crate::extract::{Body, InTenant, Params};
 use crate::problem::ApiError;
 use crate::state::ApiState;
@@ -43,8 +43,8 @@ pub(crate) async fn publish_message(
     Params(InTenant { tenant }): Params<InTenant>,
     Body(body): Body<PublishMessage>,
 ) -> Result<(StatusCode, Json<Receipt>), ApiError> {
-    let (topic, content) = body.into_parts();
-    let receipt = state.app().publish(&tenant, &topic, draft_of(content)?)?;
+    let (topic, content, qos) = body.into_parts();
+    let receipt = state.app().publish(&tenant, &topic, sure(draft_of(content)?, qos)).await?;
     Ok((StatusCode::ACCEPTED, Json(receipt_of(receipt))))
 }
 

@@ -15,10 +15,10 @@ pub(super) async fn message(
     message: MessageArgs,
     wait_secs: Option<u64>,
 ) -> Result<(), CliError> {
-    let Body { message_type, payload, payload_base64, content_type, correlation_id, headers } = message.read()?;
+    let Body { message_type, payload, payload_base64, content_type, correlation_id, headers, qos } = message.read()?;
     let wait_millis = wait_secs.map(|secs| secs * 1_000);
     let body =
-        SendMessage { message_type, payload, payload_base64, content_type, correlation_id, headers, wait_millis };
+        SendMessage { message_type, payload, payload_base64, content_type, correlation_id, headers, qos, wait_millis };
     let path = format!("{PATH}/{id}/messages");
     if wait_secs.is_some() {
         let answer: Message = session.client.post(&path, &session.query(), &body).await?;

@@ -1,7 +1,7 @@
 //! `agent list`, `agent show`, and how far a start came.
 
 use host_model::AgentId;
-use host_wire::{Agent, PendingVersion, StartStep};
+use host_wire::{Agent, AgentCounters, AgentKind, AgentLimits, PendingVersion, StartStep};
 
 use super::{PATH, Session};
 use crate::error::CliError;
@@ -62,7 +62,7 @@ fn row(agent: &Agent) -> [String; 10] {
         agent.agent_id.clone(),
         agent.version.clone(),
         agent.revision.to_string(),
-        agent.run.to_string(),
+        agent.run.map_or_else(|| agent.kind.to_string(), |run| run.to_string()),
         agent.state.to_string(),
         agent.step.to_string(),
         counters.received.to_string(),
@@ -85,9 +85,12 @@ fn identity(agent: &Agent) -> Vec<(&'static str, String)> {
         ("name", agent.name.clone()),
         ("description", agent.description.clone()),
         ("version", format!("{}, revision {}, deployed {}", agent.version, agent.revision, agent.deployed_at)),
-        ("component", agent.digest.clone()),
-        ("run", format!("{}, {} replicas", agent.run, agent.replicas)),
+        ("kind", agent.kind.to_string()),
     ]
+    .into_iter()
+    .chain(agent.digest.clone().map(|digest| ("component", digest)))
+    .chain(agent.run.map(|run| ("run", format!("{run}, {} replicas", agent.replicas))))
+    .collect()
 }
 
 fn condition(agent: &Agent) -> Vec<(&'static str, String)> {
@@ -96,7 +99,12 @@ fn condition(agent: &Agent) -> Vec<(&'static str, String)> {
         let message = failure.message_id.as_ref().map(|id| format!(", message {id}")).unwrap_or_default();
         ("last failure", format!("{}: {} ({}{message})", failure.cause, failure.detail, failure.at))
     });
-    let mut shown = vec![("state", format!("{}, desired {}", agent.state, agent.desired)), ("steps", steps(agent))];
+    let mut shown = match agent.kind {
+        AgentKind::Component => {
+            vec![("state", format!("{}, desired {}", agent.state, agent.desired)), ("steps", steps(agent))]
+        }
+        AgentKind::External => vec![("state", agent.state.to_string())],
+    };
     shown.extend(agent.reason.clone().map(|reason| ("reason", reason)));
     shown.extend(agent.pending.as_ref().map(|pending| ("waits", pending_line(pending))));
     shown.extend(failed);
@@ -110,50 +118,42 @@ fn pending_line(pending: &PendingVersion) -> String {
 }
 
 fn numbers(agent: &Agent) -> Vec<(&'static str, String)> {
-    let (limits, did) = (&agent.limits, &agent.counters);
+    let did = &agent.counters;
     let sent = format!(
         "{} published, {} requested, {} replied, {} refused",
         did.published, did.requested, did.replied, did.refused
     );
-    let per_message = |total: u64| total / (did.handled + did.failed).max(1);
-    vec![
+    let mut shown: Vec<_> = agent.limits.iter().flat_map(|limits| limited(limits, did)).collect();
+    shown.push((
+        "messages",
+        format!("{} received, {} handled, {} failed, {} dropped", did.received, did.handled, did.failed, did.dropped),
+    ));
+    shown.push(("sent", sent));
+    shown.extend(agent.limits.iter().flat_map(|_| used(did)));
+    shown
+}
+
+fn limited(limits: &AgentLimits, did: &AgentCounters) -> [(&'static str, String); 2] {
+    let AgentLimits { memory_bytes, fuel_per_message, deadline_millis, concurrency, mailbox } = limits;
+    let AgentCounters { waiting, in_flight, .. } = did;
+    [
         (
             "limits",
-            format!(
-                "{} bytes of memory, {} fuel and {} ms a message",
-                limits.memory_bytes, limits.fuel_per_message, limits.deadline_millis
-            ),
+            format!("{memory_bytes} bytes of memory, {fuel_per_message} fuel and {deadline_millis} ms a message"),
         ),
-        (
-            "queue",
-            format!(
-                "{} waiting of {}, {} in flight of {}",
-                did.waiting, limits.mailbox, did.in_flight, limits.concurrency
-            ),
-        ),
-        (
-            "messages",
-            format!(
-                "{} received, {} handled, {} failed, {} dropped",
-                did.received, did.handled, did.failed, did.dropped
-            ),
-        ),
-        ("sent", sent),
-        (
-            "used",
-            format!(
-                "{} fuel and {} µs a message, on average",
-                per_message(did.fuel_total),
-                per_message(did.handle_micros_total)
-            ),
-        ),
-        ("restarts", did.restarts.to_string()),
+        ("queue", format!("{waiting} waiting of {mailbox}, {in_flight} in flight of {concurrency}")),
     ]
+}
+
+fn used(did: &AgentCounters) -> [(&'static str, String); 2] {
+    let per_message = |total: u64| total / (did.handled + did.failed).max(1);
+    let (fuel, micros) = (per_message(did.fuel_total), per_message(did.handle_micros_total));
+    [("used", format!("{fuel} fuel and {micros} µs a message, on average")), ("restarts", did.restarts.to_string())]
 }
 
 #[cfg(test)]
 mod tests {
-    use host_wire::{AgentCounters, AgentLimits, AgentState, Desired, LastFailure, RunMode};
+    use host_wire::{AgentState, Desired, LastFailure, RunMode};
 
     use super::*;
 
@@ -165,8 +165,9 @@ mod tests {
             description: "Says it again.".into(),
             version: "0.1.0".into(),
             revision: 2,
-            digest: "sha256:00".into(),
-            run: RunMode::PerMessage,
+            kind: AgentKind::Component,
+            digest: Some("sha256:00".into()),
+            run: Some(RunMode::PerMessage),
             replicas: 1,
             desired: Desired::Running,
             state,
@@ -176,13 +177,13 @@ mod tests {
             peers: 2,
             subscriptions: vec!["a.>".into()],
             deployed_at: "2026-11-21T18:57:39.123Z".into(),
-            limits: AgentLimits {
+            limits: Some(AgentLimits {
                 memory_bytes: 1,
                 fuel_per_message: 2,
                 deadline_millis: 3,
                 concurrency: 4,
                 mailbox: 5,
-            },
+            }),
             counters: AgentCounters { handled: 1, failed: 1, fuel_total: 10, ..AgentCounters::default() },
             last_failure: Some(LastFailure {
                 cause: "trap".into(),
@@ -224,5 +225,22 @@ mod tests {
         assert!(text.contains("last failure  trap: unreachable (then, message m)"), "{text}");
         assert!(text.contains("5 fuel and 0 µs a message"), "{text}");
         assert_eq!(row(&agent(AgentState::Ready, StartStep::Ready)).len(), 10);
+    }
+
+    #[test]
+    fn of_an_external_agent_nothing_is_shown_that_it_has_not() {
+        let external = Agent {
+            kind: AgentKind::External,
+            digest: None,
+            run: None,
+            limits: None,
+            ..agent(AgentState::Ready, StartStep::None)
+        };
+        let text = details(&external);
+        assert!(text.contains("kind          external\nstate         ready\n"), "{text}");
+        for absent in ["component", "run ", "limits", "fuel", "steps", "desired"] {
+            assert!(!text.contains(absent), "{absent}: {text}");
+        }
+        assert_eq!(row(&external)[3], "external");
     }
 }

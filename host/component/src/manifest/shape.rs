@@ -4,7 +4,9 @@ use host_model::{AgentId, Grants, HostPattern, Limits, RunMode, SecretName, Skil
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::value::{Line, List, MemorySize, Pattern, Prose, RelativePath, Replicas, Send, Span, Unavailable, Version};
+use super::value::{
+    Line, List, MemorySize, Pattern, Prose, RelativePath, Replicas, Send, Shared, Span, Unavailable, Version,
+};
 use super::{Agent, Run};
 
 #[derive(Debug, Deserialize)]
@@ -63,6 +65,8 @@ pub(super) struct GrantsShape {
     #[serde(default)]
     send: Send,
     #[serde(default)]
+    queues: List<Shared, 2>,
+    #[serde(default)]
     discover: bool,
     #[serde(default)]
     state: bool,
@@ -83,6 +87,7 @@ impl GrantsShape {
             publish: patterns(self.publish),
             subscribe: patterns(self.subscribe),
             send: self.send.0,
+            queues: self.queues.0.into_iter().map(|queue| queue.0).collect(),
             discover: self.discover,
             state: self.state,
             storage: self.storage,

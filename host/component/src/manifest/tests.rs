@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use host_model::SendGrant;
+use host_model::{Queue, SendGrant};
 
 use super::*;
 
@@ -114,7 +114,7 @@ fn an_error_is_one_line_with_the_key_the_line_and_the_next_step() {
         "[grants]\npublish = ['queues.x']\n",
         "manifest, line 6: grants.publish: 'queues.x': topics under 'queues', 'replies' and 'dlq' are the host's own",
     );
-    check("[grants]\nsend = 3\n", "manifest, line 6: grants.send: use a list of agent ids, or \"*\"");
+    check("[grants]\nsend = 3\n", "manifest, line 6: grants.send: use a list of agent ids and shared queues, or \"*\"");
     check(
         "[nonsense]\n",
         "manifest, line 5: nonsense: unknown key: expected one of `agent`, `skills`, `grants`, `limits`, `run`, `a2a`, `config`",
@@ -135,6 +135,19 @@ fn a_missing_key_and_a_broken_text_are_named() {
     );
     let twice = error("[agent]\nid = 'a'\nid = 'b'\n");
     assert!(twice.starts_with("manifest, line 3: not TOML: duplicate key"), "{twice}");
+}
+
+#[test]
+fn shared_queues_are_asked_for_by_name_and_another_agents_own_cannot_be() {
+    let queues = |value: &str| {
+        let parsed = Manifest::parse(&format!("{AGENT}[grants]\nqueues = {value}\n"));
+        parsed.map(|manifest| manifest.grants.queues)
+    };
+    assert_eq!(queues("['agents', 'orchestrator']"), Ok(vec![Queue::Agents, Queue::Orchestrator]));
+    assert_eq!(queues("[]"), Ok(vec![]));
+    let refused = "manifest, line 6: grants.queues: not a queue that agents share: use 'agents' or 'orchestrator'";
+    check("[grants]\nqueues = ['kb']\n", refused);
+    check("[grants]\nqueues = ['*']\n", refused);
 }
 
 #[test]

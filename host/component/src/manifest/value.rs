@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::{Component, PathBuf};
 use std::time::Duration;
 
-use host_model::{AgentId, SendGrant, TopicPattern};
+use host_model::{NotShared, Queue, SendGrant, TopicPattern};
 use serde::{Deserialize, Deserializer, de};
 
 use crate::error::one_line;
@@ -187,16 +187,16 @@ impl TryFrom<String> for Pattern {
     }
 }
 
-/// Whom an agent may send to: a list of ids, or `"*"`.
+/// Which queues an agent may send to: a list of agent ids and shared queues, or `"*"`.
 #[derive(Debug, Default, Deserialize)]
 #[serde(try_from = "OneOrMany")]
 pub(crate) struct Send(pub(crate) SendGrant);
 
-/// The most agents in a grant.
+/// The most queues in a grant.
 const SEND_LEN_MAX: usize = 256;
 
 #[derive(Deserialize)]
-#[serde(untagged, expecting = "use a list of agent ids, or \"*\"")]
+#[serde(untagged, expecting = "use a list of agent ids and shared queues, or \"*\"")]
 enum OneOrMany {
     One(String),
     Many(Vec<String>),
@@ -218,13 +218,26 @@ impl TryFrom<OneOrMany> for Send {
             agents if agents.iter().any(|agent| agent == "*") => {
                 Err("'*' allows every agent: let it stand alone, or take it out".to_owned())
             }
-            agents => ids(agents).map(SendGrant::These).map(Self),
+            queues => ids(queues).map(SendGrant::These).map(Self),
         }
     }
 }
 
-fn ids(agents: &[String]) -> Result<Vec<AgentId>, String> {
-    agents.iter().map(|agent| agent.parse().map_err(|bad: host_model::BadId| bad.to_string())).collect()
+fn ids(queues: &[String]) -> Result<Vec<Queue>, String> {
+    queues.iter().map(|queue| queue.parse().map_err(|bad: host_model::BadId| bad.to_string())).collect()
+}
+
+/// A queue that agents share, by its name.
+#[derive(Debug, Deserialize)]
+#[serde(try_from = "String")]
+pub(crate) struct Shared(pub(crate) Queue);
+
+impl TryFrom<String> for Shared {
+    type Error = NotShared;
+
+    fn try_from(raw: String) -> Result<Self, NotShared> {
+        Queue::shared(&raw).map(Self)
+    }
 }
 
 /// What a key holds that this version does not enforce: nothing. Any value is an error.

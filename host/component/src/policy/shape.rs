@@ -6,7 +6,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::{PolicyError, one_host};
-use crate::manifest::value::{Line, List, MemorySize, Pattern, Replicas, Send, Span};
+use crate::manifest::value::{Line, List, MemorySize, Pattern, Replicas, Send, Shared, Span};
 
 /// What an operator allows in a tenant. What is not allowed is denied.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -46,10 +46,14 @@ struct RuleShape {
     #[serde(default)]
     #[schemars(with = "Vec<String>")]
     subscribe: List<Pattern, 64>,
-    /// Agents they may send to and ask: a list of ids, or `"*"`.
+    /// Queues they may send to: a list of agent ids, which they may ask too, and of `agents` and `orchestrator`; or `"*"`.
     #[serde(default)]
     #[schemars(with = "SendShape")]
     send: Send,
+    /// Shared queues they may take from: `agents`, `orchestrator`.
+    #[serde(default)]
+    #[schemars(with = "Vec<String>")]
+    queues: List<Shared, 2>,
     /// Whether they may find their peers.
     #[serde(default)]
     discover: bool,
@@ -74,9 +78,9 @@ struct RuleShape {
 #[serde(untagged)]
 #[expect(dead_code, reason = "only its schema is used")]
 enum SendShape {
-    /// `"*"`: every agent of the tenant.
+    /// `"*"`: every agent of the tenant, and its shared queues.
     Any(String),
-    /// These agents.
+    /// These agents and shared queues.
     These(Vec<String>),
 }
 
@@ -155,6 +159,7 @@ impl RuleShape {
                 publish: patterns(self.publish),
                 subscribe: patterns(self.subscribe),
                 send: self.send.0,
+                queues: self.queues.0.into_iter().map(|queue| queue.0).collect(),
                 discover: self.discover,
                 state: self.state,
                 storage: self.storage,

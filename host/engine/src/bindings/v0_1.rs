@@ -3,6 +3,8 @@
 use host_calls::{BatchItem, HostReply, LogLevel, Refusal, RefusalNumbers};
 use host_model::{Card, CardQuery, Draft, Envelope, Header, Outcome, Receipt};
 
+use crate::Incoming;
+
 pub(crate) mod generated {
     #![allow(missing_docs, unused_qualifications, clippy::pedantic, reason = "generated from wit/")]
     wasmtime::component::bindgen!({
@@ -208,6 +210,7 @@ fn message_owned(envelope: Envelope) -> wit::MessageResult {
 /// The texts of a message that the envelope holds in another form; [`Texts::message`] borrows them and the rest.
 pub(crate) struct Texts<'a> {
     envelope: &'a Envelope,
+    attempt: u32,
     id: String,
     destination: String,
     causation_id: Option<String>,
@@ -218,10 +221,11 @@ pub(crate) struct Texts<'a> {
 const REPLY_EXPECTED: [wit::HeaderParam<'static>; 1] = [wit::HeaderParam { name: "reply-expected", value: "true" }];
 
 impl<'a> Texts<'a> {
-    pub(crate) fn of(envelope: &'a Envelope) -> Self {
+    pub(crate) fn of(Incoming { envelope, attempt }: Incoming<'a>) -> Self {
         let header = |header: &'a Header| wit::HeaderParam { name: &header.name, value: &header.value };
         Self {
             envelope,
+            attempt,
             id: envelope.id.to_string(),
             destination: envelope.to.to_string(),
             causation_id: envelope.causation_id.map(|id| id.to_string()),
@@ -243,7 +247,7 @@ impl<'a> Texts<'a> {
             expires_at_ms: envelope.expires.map(host_model::Timestamp::as_millis),
             correlation_id: envelope.correlation_id.as_deref(),
             causation_id: self.causation_id.as_deref(),
-            attempt: 1,
+            attempt: self.attempt,
             headers: &self.headers,
             attributes: if envelope.reply_to.is_some() { &REPLY_EXPECTED } else { &[] },
         }

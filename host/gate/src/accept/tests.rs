@@ -69,6 +69,25 @@ fn an_agent_takes_what_is_addressed_to_it_and_nobody_elses() {
 }
 
 #[test]
+fn a_shared_queue_is_taken_from_only_by_who_was_granted_it_now() {
+    let to = |queue: &str| {
+        let mut sender = Sender::new("acme", "responder");
+        sender.grants = grants(&[], &[], &["agents", "orchestrator", "kb"]);
+        sender.admit(agent(queue), draft()).unwrap()
+    };
+    let check = |queue: &str, granted: &[Queue], expected: Result<(), Refused>| {
+        let (caller, grants) = (caller("acme", "kb2"), Grants { queues: granted.to_vec(), ..Grants::default() });
+        assert_eq!(accept(to(queue), Receiver::Agent { caller: &caller, grants: &grants }), expected, "{queue}");
+    };
+    check("agents", &[Queue::Agents], Ok(()));
+    check("agents", &[Queue::Orchestrator], Err(Refused::QueueNotGranted));
+    check("orchestrator", &[Queue::Orchestrator], Ok(()));
+    check("orchestrator", &[], Err(Refused::QueueNotGranted));
+    check("kb", &[Queue::Agents, Queue::Orchestrator], wrong_receiver(&to("kb")));
+    assert_eq!(as_asker(to("agents"), "acme", "responder", 77), wrong_receiver(&to("agents")));
+}
+
+#[test]
 fn a_topic_is_received_only_by_who_is_subscribed_to_it_now() {
     assert_eq!(as_agent(on_topic("open.a"), "acme", "kb"), Ok(()));
     assert_eq!(as_agent(on_topic("open.a.b"), "acme", "kb"), Err(Refused::SubscribeNotGranted));

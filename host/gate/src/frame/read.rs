@@ -118,7 +118,7 @@ fn signature(text: &str) -> Result<(KeyId, [u8; MAC_LEN]), BadFrame> {
 fn destination(to: &To<'_>) -> Result<Destination, BadFrame> {
     match to {
         To { topic: Some(topic), agent: None, reply: None } => Ok(Destination::Topic(parsed("to", topic)?)),
-        To { topic: None, agent: Some(agent), reply: None } => Ok(Destination::Agent(parsed("to", agent)?)),
+        To { topic: None, agent: Some(agent), reply: None } => Ok(Destination::Queue(parsed("to", agent)?)),
         To { topic: None, agent: Some(agent), reply: Some(reply) } => {
             Ok(Destination::Reply { agent: principal("to", agent)?, token: token("to", reply)? })
         }
@@ -163,10 +163,9 @@ fn parsed<T: FromStr>(field: &'static str, text: &Text<'_>) -> Result<T, BadFram
     text.0.parse().map_err(|_| BadFrame::Field(field))
 }
 
-/// A sender, which may be the operator: no deployed agent can carry that id.
+/// An agent, or the operator.
 fn principal(field: &'static str, text: &Text<'_>) -> Result<AgentId, BadFrame> {
-    let operator = AgentId::operator();
-    if text.0 == operator.as_str() { Ok(operator) } else { parsed(field, text) }
+    AgentId::principal(&text.0).map_err(|_| BadFrame::Field(field))
 }
 
 /// Of the spellings of a UUID, the one with hyphens and lower case alone.

@@ -133,7 +133,7 @@ impl<'a> To<'a> {
     fn of(to: &'a Destination) -> Self {
         match to {
             Destination::Topic(topic) => Self { topic: Some(topic.as_str()), agent: None, reply: None },
-            Destination::Agent(agent) => Self { topic: None, agent: Some(agent.as_str()), reply: None },
+            Destination::Queue(queue) => Self { topic: None, agent: Some(queue.as_str()), reply: None },
             Destination::Reply { agent, token } => {
                 Self { topic: None, agent: Some(agent.as_str()), reply: Some(Shown(token)) }
             }

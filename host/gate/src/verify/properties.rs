@@ -86,7 +86,7 @@ fn absent_and_empty_and_the_neighbour_are_signed_apart() {
         Envelope { headers: vec![header("a")], ..envelope() },
         Envelope { headers: vec![], extras: extras(Extras { ext: vec![ext("a")], ..Extras::default() }), ..envelope() },
         Envelope { to: Destination::Topic("kb".parse().unwrap()), ..envelope() },
-        Envelope { to: Destination::Agent("kb".parse().unwrap()), ..envelope() },
+        Envelope { to: Destination::Queue("kb".parse().unwrap()), ..envelope() },
         Envelope { payload: vec![], ..envelope() },
     ];
     let inputs: Vec<Vec<u8>> = all.iter().map(input).collect();

@@ -335,9 +335,9 @@ fn a_verified_message_is_still_compared_with_its_receiver() {
         let verified = verify("acme", "incident.created", &bytes, Arrival::Kept).unwrap();
         let (caller, grants) = (samples::caller(tenant, "kb"), samples::grants(&[], &["incident.*"], &[]));
         let receiver = crate::Receiver::Agent { caller: &caller, grants: &grants };
-        let accepted = Gate::new(LIMITS).accept(verified, crate::Novelty::Redelivery, receiver, NOW);
+        let accepted = Gate::new(LIMITS).accept(verified, crate::Novelty::Redelivery { attempt: 2 }, receiver, NOW);
         assert_eq!(accepted.as_ref().err().map(Refused::code), code);
-        assert!(accepted.is_err() || accepted.is_ok_and(|accepted| accepted.novelty() == crate::Novelty::Redelivery));
+        assert!(accepted.is_err() || accepted.is_ok_and(|accepted| accepted.novelty().attempt() == 2));
     };
     check("acme", None);
     check("globex", Some("foreign-tenant"));

@@ -2,7 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use host_model::{Destination, Envelope, Extension, Extras, Header, Principal, ReplyToken};
+use host_model::{Destination, Envelope, Extension, Extras, Header, Principal, Queue, ReplyToken};
 use serde_json::{Value, json};
 
 use super::tests::{
@@ -159,6 +159,12 @@ fn valid() -> Vec<Vector> {
         Vector::valid("everything that can be there", SUBJECT, &full, ACTIVE),
         Vector::valid("a request to an agent", "tenants.acme.queues.kb", &asks, ACTIVE),
         Vector::valid(
+            "a message to a shared queue",
+            "tenants.acme.queues.agents",
+            &to(Destination::Queue(Queue::Agents)),
+            ACTIVE,
+        ),
+        Vector::valid(
             "an answer to the operator",
             "tenants.acme.replies.0000000000000000000000000000004d",
             &to(reply),
@@ -170,7 +176,7 @@ fn valid() -> Vec<Vector> {
 }
 
 fn agent_kb() -> Destination {
-    Destination::Agent("kb".parse().unwrap())
+    Destination::Queue("kb".parse().unwrap())
 }
 
 fn invalid() -> Vec<Vector> {
@@ -233,6 +239,7 @@ fn forms(good: &str, changed: &dyn Fn(&str, &str) -> String) -> Vec<Vector> {
 /// Values that have another spelling, or none.
 fn spellings(good: &str, changed: &dyn Fn(&str, &str) -> String) -> Vec<Vector> {
     let payload = "\"payload\":{\"n\": 1.10, \"s\": \"a\\u0062\"}";
+    let to = |with: &str| changed("{\"topic\":\"incident.created\"}", with);
     let without = |with: &str| changed(payload, with);
     let ext = |ext: &str| changed("\"hop\":0", &format!("\"hop\":0,\"ext\":[{ext}]"));
     let stamp = "\"timestamp\":\"2023-11-14T22:13:20.000Z\"";
@@ -253,18 +260,16 @@ fn spellings(good: &str, changed: &dyn Fn(&str, &str) -> String) -> Vec<Vector> 
         Vector::bad("a number as text", "bad-json", changed("\"seq\":42", "\"seq\":\"42\"")),
         Vector::bad("a number with a fraction", "bad-json", changed("\"seq\":42", "\"seq\":42.0")),
         Vector::bad("a hop over 65535", "bad-json", changed("\"hop\":0", "\"hop\":65536")),
+        Vector::bad("a topic with a wildcard", "bad-field", to("{\"topic\":\"incident.*\"}")),
+        Vector::bad("a reserved topic", "bad-field", to("{\"topic\":\"queues.kb\"}")),
+        Vector::bad("the operator's queue, which is none", "bad-field", to("{\"agent\":\"operator\"}")),
         Vector::bad(
-            "a topic with a wildcard",
+            "an answer to a shared queue",
             "bad-field",
-            changed("{\"topic\":\"incident.created\"}", "{\"topic\":\"incident.*\"}"),
-        ),
-        Vector::bad(
-            "a reserved topic",
-            "bad-field",
-            changed("{\"topic\":\"incident.created\"}", "{\"topic\":\"queues.kb\"}"),
+            to("{\"agent\":\"agents\",\"reply\":\"0000000000000000000000000000004d\"}"),
         ),
         Vector::bad("two destinations", "bad-field", changed("\"to\":{", "\"to\":{\"agent\":\"kb\",")),
-        Vector::bad("no destination", "bad-field", changed("{\"topic\":\"incident.created\"}", "{}")),
+        Vector::bad("no destination", "bad-field", to("{}")),
         Vector::bad("a token that is too short", "bad-field", changed("\"hop\":0", "\"hop\":0,\"replyTo\":\"4d\"")),
         Vector::bad("a moment in seconds", "bad-json", moment("1700000000")),
         Vector::bad("a moment with an offset", "bad-field", moment("\"2023-11-14T22:13:20.000+00:00\"")),

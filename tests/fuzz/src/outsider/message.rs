@@ -68,7 +68,7 @@ impl Message {
             seq: envelope.seq,
             to: match &envelope.to {
                 Destination::Topic(topic) => To::Topic(topic.to_string()),
-                Destination::Agent(agent) => To::Agent(agent.to_string()),
+                Destination::Queue(queue) => To::Agent(queue.to_string()),
                 Destination::Reply { agent, token } => To::Answer(agent.to_string(), token.to_string()),
             },
             reply_to: envelope.reply_to.as_ref().map(ToString::to_string),

@@ -11,6 +11,11 @@ pub(crate) fn is_agent(text: &str) -> bool {
     is_id(text) && !["agents", "dlq", "orchestrator", "operator"].contains(&text)
 }
 
+/// An agent's own queue, or one that a tenant's agents share.
+pub(crate) fn is_queue(text: &str) -> bool {
+    ["agents", "orchestrator"].contains(&text) || is_agent(text)
+}
+
 pub(crate) fn is_principal(text: &str) -> bool {
     text == "operator" || is_agent(text)
 }

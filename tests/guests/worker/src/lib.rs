@@ -32,6 +32,7 @@ impl Agent for Worker {
         check(host, &task)?;
         match message.message_type.as_str() {
             "pass" => work::pass(host, &task),
+            "carry" => work::carry(host, &message),
             "relay" => work::relay(host, &task),
             "ask" => work::answer(&task),
             "news" | "noise" => Ok(None),

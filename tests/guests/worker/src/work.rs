@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
-use bailiwick_sdk::{Draft, Failure, Host, Level, Outcome, State as _, Storage as _};
+use bailiwick_sdk::{Draft, Failure, Host, Level, Message, Outcome, State as _, Storage as _};
 
 use crate::Task;
 
 /// Agents of a tenant, `w0` to `w9`.
 const PEERS: u32 = 10;
+/// Who receives what is carried.
+const CARRIED_TO: &str = "sink";
 /// How long a peer may take.
 const ANSWER_TIME_MAX: Duration = Duration::from_secs(4);
 
@@ -33,6 +35,13 @@ pub(crate) fn pass(host: &impl Host, task: &Task) -> Outcome {
 pub(crate) fn relay(host: &impl Host, task: &Task) -> Outcome {
     let answer = host.request(&peer(task.left + 1), draft("ask", task)?, ANSWER_TIME_MAX)?;
     Ok(Some(Draft::new("relay.done", answer.content_type, answer.payload)))
+}
+
+/// Passes a message that must not be lost on as it is, to the agent outside that waits for it.
+pub(crate) fn carry(host: &impl Host, message: &Message) -> Outcome {
+    let carried = Draft::new("carried", message.content_type.as_str(), message.payload.clone());
+    host.send(CARRIED_TO, carried.option("qos", "at-least-once"))?;
+    Ok(None)
 }
 
 pub(crate) fn answer(task: &Task) -> Outcome {

@@ -36,6 +36,10 @@ impl Agent for Zoo {
             "log-flood" => log_flood(host, number(&message)?),
             "publish" => order::publish(host, &message.json()?)?,
             "send" => order::send(host, &message.json()?)?,
+            "send-then-trap" => {
+                order::send(host, &message.json()?)?;
+                burn::trap()
+            }
             "request" => order::request(host, &message.json()?)?,
             "batch" => order::batch(host, &message.json::<Vec<_>>()?)?,
             "loop" => order::publish_again(host, message.clone()),

@@ -65,6 +65,20 @@ async fn a_killed_host_brings_back_what_was_up_and_leaves_down_what_was_down() {
     check_comes_back(Host::kill).await;
 }
 
+#[tokio::test]
+async fn a_full_disk_for_the_log_disturbs_nobody() {
+    let mut host = Setup::new().env("BAILIWICK_LOG__LEVEL", "debug").full_log().start().and_tenants(&["acme"]).await;
+    host.api.deploy("acme", &Package::zoo()).await;
+    for number in 0..20 {
+        host.api.ask("acme", "zoo", "log", &json!(format!("line {number}"))).await.ok();
+        assert_eq!(host.api.ask("acme", "zoo", "mirror", &json!(number)).await.said()["payload"], number);
+    }
+    let lines = host.api.logs("acme", "zoo").await;
+    assert!(lines.iter().any(|line| line.to_string().contains("line 19")), "{lines:?}");
+    let ended = host.terminate();
+    assert_eq!((ended.code, ended.stderr.len()), (Some(0), 0), "{ended:#?}");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sigterm_under_load_ends_the_host_with_0_within_ten_seconds() {
     let mut host = Host::with_tenants(&["acme", "globex"]).await;

@@ -18,7 +18,7 @@ use host_component::{Capability, Digest, Manifest};
 use host_courier::{Counters, Courier, CourierParts, LogBook, LogQuery, Mail, Party, Seen};
 use host_engine::{Birth, CompilerSettings, Engine, EngineSettings, Program};
 use host_fleet::{Runner, Shard, Shards, Work};
-use host_gate::{Accepted, Gate, MessageLimits};
+use host_gate::{Accepted, Gate, MessageLimits, NoKeys};
 use host_mailbox::{Address, Open, Push};
 use host_model::{Caller, Draft, Envelope, Incarnation, Limits, Outcome};
 use host_quota::Budget;
@@ -207,6 +207,7 @@ impl House {
             (Arc::new(FixedClock::new()), Arc::new(EmbeddedBus::new()), Arc::new(Registry::new()));
         let logs = Arc::new(LogBook::new(clock.clone()));
         let courier = Courier::new(CourierParts {
+            keys: Arc::new(NoKeys),
             gate: Gate::new(MessageLimits::default()),
             bus: bus.clone(),
             registry: registry.clone(),
@@ -242,7 +243,7 @@ impl House {
             shard.release(address);
         }
         let inbound = self.courier.inbound(party.clone(), Arc::new(AtShard(shard, address)));
-        let interest = Interest::Queue(caller.agent().clone());
+        let interest = Interest::own(caller.agent(), 10);
         self.bus.subscribe(Subscribe { tenant: caller.tenant().clone(), interest, queue: None }, inbound);
     }
 
@@ -387,7 +388,7 @@ async fn guests_get_the_same_through_a_pipe_as_without() {
         r#""skills":["misbehave"]"#,
         "log-flood.done 600",
         "stdout: two streams",
-        r#""to":{"Agent":"echo"}"#,
+        r#""to":{"Queue":"echo"}"#,
     ] {
         assert!(all.contains(part) || all.contains(&part.replace('"', "\\\"")), "{part} is not in:\n{all}");
     }

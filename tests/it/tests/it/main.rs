@@ -7,19 +7,23 @@
 
 mod e2e_audit;
 mod e2e_control;
+mod e2e_dlq;
 mod e2e_egress;
+mod e2e_external;
 mod e2e_host;
 mod e2e_isolation;
 mod e2e_lifecycle;
 mod e2e_limits;
 mod e2e_logs;
 mod e2e_policy;
+mod e2e_queues;
 mod e2e_refusals;
 mod e2e_storage;
 mod e2e_vault;
 mod e2e_view;
 mod inproc_bus;
 mod inproc_pipe;
+mod inproc_queues;
 mod zoo_cancels;
 mod zoo_compiling;
 mod zoo_cutting;

@@ -93,6 +93,8 @@ async fn paths_of(oracle: &Oracle, host: &Host, tenant: &str) -> Vec<String> {
         format!("/api/tenants/{tenant}/secrets"),
         format!("/api/agents?tenant={tenant}&limit=1000"),
         format!("/api/registry/agents?tenant={tenant}&limit=1000"),
+        format!("/api/queues?tenant={tenant}"),
+        format!("/api/dlq?tenant={tenant}&limit=1000"),
         format!("/api/usage?tenant={tenant}"),
         format!("/api/audit?tenant={tenant}&limit=1000"),
     ];
