@@ -223,3 +223,53 @@ impl Drop for Reserved {
         self.usage.used.lock().keeping -= 1;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn usage() -> Arc<Usage> {
+        let limits = QueueLimits {
+            messages_max: 10_000,
+            bytes_max: 1_000,
+            letters_max: 1,
+            retention: Duration::from_hours(1),
+            attempts_max: 3,
+        };
+        Arc::new(Usage { limits: RwLock::new(limits), used: Mutex::default() })
+    }
+
+    #[test]
+    fn bytes_count_for_each_queue_and_come_back_with_what_was_not_kept_or_left() {
+        let usage = usage();
+        let two = usage.reserve(2, 400).unwrap();
+        let full = BusError::QueuesFull { limit: "queued-bytes", max: 1_000, used: 1_001 };
+        assert_eq!(usage.reserve(1, 201).err(), Some(full));
+        usage.reserve(1, 200).unwrap().keep();
+        drop(two);
+        usage.reserve(1, 800).unwrap().keep();
+        assert!(usage.reserve(1, 1).is_err());
+        usage.gone(200);
+        usage.reserve(1, 200).unwrap();
+    }
+
+    #[test]
+    fn a_tenant_has_so_many_on_their_way_to_the_disk_and_not_one_more() {
+        let usage = usage();
+        let mut keeping: Vec<_> = (0..KEEPING_MAX).map(|_| usage.reserve(1, 1).unwrap()).collect();
+        assert_eq!(usage.reserve(1, 1).err(), Some(BusError::KeepingFull { len_max: KEEPING_MAX }));
+        keeping.pop();
+        usage.reserve(1, 1).unwrap();
+    }
+
+    #[test]
+    fn a_place_for_a_dead_letter_comes_back_when_one_is_deleted() {
+        let usage = usage();
+        assert!(usage.take_letter());
+        assert!(!usage.take_letter());
+        usage.letters_gone(1);
+        assert!(usage.take_letter());
+    }
+}
