@@ -22,7 +22,7 @@ const OPEN: &str = "open";
 const QUEUED: u64 = 1_000_000;
 const QUEUED_SMOKE: u64 = 64;
 /// Who fills the queue at once: many, so that each sync is shared by many.
-const PRODUCERS: u64 = 1_024;
+const PRODUCERS: u64 = 512;
 /// How often a host is started on it.
 const ROUNDS: usize = 5;
 /// What a start may take, in seconds.
