@@ -162,6 +162,24 @@ async fn a_page_ends_at_its_count_and_with_the_message_that_passes_its_bytes() {
 }
 
 #[tokio::test]
+async fn beyond_so_many_a_tenants_oldest_ids_are_forgotten_unless_their_message_waits() {
+    let dir = tempfile::tempdir().unwrap();
+    let journal = open(&dir).await;
+    for number in 1..=4 {
+        let remember_until = Timestamp::from_millis(REMEMBERED.as_millis() + number);
+        let keep = Keep { remember_until, ..keep_with("acme", number, &["a"], "x") };
+        journal.commit(&[Change::Keep(keep)]).await.unwrap();
+    }
+    journal.commit(&[keep("globex", 5, &["a"])]).await.unwrap();
+    let ended = [done("acme", "a", 2), done("acme", "a", 3), done("acme", "a", 4), done("globex", "a", 5)];
+    journal.commit(&ended).await.unwrap();
+    for forgotten in [1, 0] {
+        assert_eq!(journal.forget_beyond(&tenant("acme"), 2).await.unwrap(), forgotten);
+        assert_eq!(rows(&journal, "remembered").await, 4);
+    }
+}
+
+#[tokio::test]
 async fn a_tenant_reaches_nothing_of_another() {
     let dir = tempfile::tempdir().unwrap();
     let journal = open(&dir).await;
