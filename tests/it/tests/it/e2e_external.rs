@@ -190,3 +190,19 @@ async fn who_does_not_listen_takes_nothing_from_a_queue_that_others_share() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn it_receives_again_after_its_tenant_was_in_quarantine_also_what_waited_over_a_restart() {
+    let (mut host, meter) = host().await;
+    send(&host.api, json!(1)).await;
+    host.api.post("/api/tenants/acme/quarantine", json!({ "reason": "a test" })).await.ok();
+    host.kill();
+    host.start_again();
+    host.ready().await;
+    let meter = Api::new(&host.url, meter.token());
+    host.api.call("POST", "/api/tenants/acme/resume", None).await.ok();
+    let mut stream = meter.mailbox(None).await;
+    assert_eq!(next(&mut stream).await.0, json!(1));
+    send(&host.api, json!(2)).await;
+    assert_eq!(next(&mut stream).await.0, json!(2));
+}
