@@ -29,15 +29,16 @@ pub(crate) struct Nats {
 impl Nats {
     pub(crate) fn start() -> anyhow::Result<Self> {
         let (runtime, server) = (Runtime::new()?, NatsServer::start());
-        let client = runtime.block_on(async_nats::connect(server.url()))?;
+        let client = runtime.block_on(server.connect());
         Ok(Self { runtime, client, server })
     }
 
     /// Answers requests with their own body, over a connection of its own: another process would need one too.
     pub(crate) fn answer(&self) -> anyhow::Result<()> {
-        let (url, (ready, is_ready)) = (self.server.url().to_owned(), std::sync::mpsc::sync_channel(1));
+        let (url, options) = (self.server.url().to_owned(), self.server.options());
+        let (ready, is_ready) = std::sync::mpsc::sync_channel(1);
         let answering = async move {
-            let client = async_nats::connect(url).await?;
+            let client = options.connect(url).await?;
             let mut requests = client.subscribe(ECHO).await?;
             client.flush().await?;
             ready.send(client.clone())?;

@@ -29,7 +29,7 @@ mod watch;
 pub use api::{Answer, Api};
 pub use cli::Ran;
 pub use host::{Host, Setup};
-pub use nats::NatsServer;
+pub use nats::{NatsCluster, NatsServer, NatsSetup, Proxy};
 pub use oracle::{Leak, Oracle, Report, SinkSeen};
 pub use package::Package;
 pub use paths::{built, canary, repo};
