@@ -210,7 +210,10 @@ fn vault_code(error: &VaultError) -> &'static str {
         VaultError::TooManySecrets { .. } => "too-many-secrets",
         VaultError::SecretLength { .. } => "bad-secret",
         VaultError::Store(_) => "store",
-        VaultError::DoesNotOpen { .. } | VaultError::NotSealed | VaultError::NoRandomness(_) => "internal",
+        VaultError::DoesNotOpen { .. }
+        | VaultError::Peer { .. }
+        | VaultError::NotSealed
+        | VaultError::NoRandomness(_) => "internal",
     }
 }
 
@@ -220,9 +223,11 @@ fn vault_category(error: &VaultError) -> Category {
         VaultError::Busy => Category::Busy,
         VaultError::TooManyKeys { .. } | VaultError::TooManySecrets { .. } => Category::Conflict,
         VaultError::SecretLength { .. } => Category::Invalid,
-        VaultError::Store(_) | VaultError::DoesNotOpen { .. } | VaultError::NotSealed | VaultError::NoRandomness(_) => {
-            Category::Internal
-        }
+        VaultError::Store(_)
+        | VaultError::DoesNotOpen { .. }
+        | VaultError::Peer { .. }
+        | VaultError::NotSealed
+        | VaultError::NoRandomness(_) => Category::Internal,
     }
 }
 

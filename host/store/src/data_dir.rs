@@ -26,7 +26,7 @@ impl DataDir {
     pub(crate) const ARTIFACT_KEY: &str = "artifact.key";
     /// Below the directory of the audit.
     pub(crate) const AUDIT_HEAD: &str = "head";
-    const KEK: &str = "kek";
+    pub(crate) const KEK: &str = "kek";
     const NEXT_KEK: &str = "kek.next";
 
     /// Opens a data directory, and creates it where there is none (mode 0700).
@@ -275,6 +275,14 @@ mod tests {
             assert!(data.components().is_dir(), "{half:?}");
             assert!(!dir.path().join(".bailiwick-draft-x").exists(), "{half:?}");
         }
+    }
+
+    #[test]
+    fn a_directory_that_holds_nothing_but_a_key_from_another_host_becomes_ours() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("kek"), [7; 32]).unwrap();
+        let data = DataDir::open(dir.path()).unwrap();
+        assert_eq!(fs::read(data.kek()).unwrap(), [7; 32]);
     }
 
     #[test]

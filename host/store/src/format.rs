@@ -14,8 +14,10 @@ pub(crate) const FORMAT: u32 = 1;
 const MARK: &str = "bailiwick-data ";
 /// The longest format file that is read, in bytes.
 const LEN_MAX: u64 = 64;
-/// What may lie in a directory that has no format yet: what a first start writes before it, and what a fresh volume has.
-const BEFORE_FORMAT: [&str; 4] = [DataDir::LOCK, DataDir::OPERATOR_TOKEN, DataDir::ARTIFACT_KEY, "lost+found"];
+/// What may lie in a directory that has no format yet: what a first start writes before it, what a fresh volume has, and the key
+/// that an operator brought from another host.
+const BEFORE_FORMAT: [&str; 5] =
+    [DataDir::LOCK, DataDir::OPERATOR_TOKEN, DataDir::ARTIFACT_KEY, DataDir::KEK, "lost+found"];
 
 /// What a directory is to this version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -50,7 +50,56 @@ pub enum VaultError {
         /// Bytes.
         len_max: usize,
     },
+    /// What another host announced was not taken.
+    #[error("what host '{peer}' announced of tenant {tenant}'s keys is not taken: {cause}")]
+    Peer {
+        /// The host.
+        peer: String,
+        /// Whose keys they are.
+        tenant: TenantId,
+        /// Why not.
+        cause: PeerKeysRefused,
+    },
     /// The store failed.
     #[error(transparent)]
     Store(#[from] VaultStoreError),
+}
+
+/// Why another host's keys were not taken.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PeerKeysRefused {
+    /// A key does not open.
+    #[error("key {id} does not open: give both hosts the same key-encryption key")]
+    DoesNotOpen {
+        /// Which.
+        id: KeyId,
+    },
+    /// A key is another tenant's.
+    #[error("key {id} is tenant {tenant}'s")]
+    Foreign {
+        /// Which.
+        id: KeyId,
+        /// Whose it is.
+        tenant: TenantId,
+    },
+    /// More keys than a tenant may have.
+    #[error("{len} keys: {len_max} are the most")]
+    TooMany {
+        /// How many they are.
+        len: usize,
+        /// How many they may be.
+        len_max: usize,
+    },
+    /// As many hosts as may be sign for the tenant already.
+    #[error("{len_max} other hosts of one tenant are the most")]
+    TooManyPeers {
+        /// How many there may be.
+        len_max: usize,
+    },
+    /// As many tenants as may be have keys already.
+    #[error("{len_max} tenants are the most")]
+    TooManyTenants {
+        /// How many there may be.
+        len_max: usize,
+    },
 }

@@ -22,6 +22,8 @@ pub enum Kind {
     SigningKey,
     /// A tenant's secret.
     Secret,
+    /// What one host tells the others.
+    Announcement,
 }
 
 /// Where something is kept. It opens there and nowhere else.
@@ -92,6 +94,7 @@ impl Place<'_> {
         let kind: &[u8] = match self.kind {
             Kind::SigningKey => b"signing-key",
             Kind::Secret => b"secret",
+            Kind::Announcement => b"announcement",
         };
         let mut bound = Vec::new();
         for part in [DOMAIN, self.tenant.as_str().as_bytes(), kind, self.id.as_bytes()] {

@@ -11,7 +11,7 @@ use crate::vault::Turn;
 use crate::{Kek, KeyRecord, KeyState, KeyView, Kind, Place, Vault, VaultError, random_key};
 
 /// The most keys of a tenant, those that only verify and those that were revoked among them.
-const KEYS_MAX: usize = 64;
+pub(crate) const KEYS_MAX: usize = 64;
 /// How long a retired key verifies, in milliseconds: 30 days, as long as any message may be kept.
 const RETENTION_MILLIS: u64 = 30 * 24 * 3_600_000;
 

@@ -6,6 +6,7 @@
 mod error;
 mod kek;
 mod keys;
+mod peers;
 mod record;
 mod repository;
 mod ring;
@@ -14,7 +15,7 @@ mod secrets;
 mod snapshot;
 mod vault;
 
-pub use error::VaultError;
+pub use error::{PeerKeysRefused, VaultError};
 pub use kek::{Kek, Kind, LocalKek, Place, random_key};
 pub use keys::Reserved;
 pub use record::{KeyRecord, KeyState, KeyView, SealedBytes, SecretRecord, SecretView};

@@ -71,7 +71,7 @@ impl Vault {
     pub async fn shred(&self, tenant: &TenantId) -> Result<(), VaultError> {
         let _turn = self.turn(tenant)?;
         self.repository.shred(tenant).await?;
-        self.keys.replace(tenant, Vec::new());
+        self.keys.forget(tenant);
         self.secrets.write().remove(tenant);
         Ok(())
     }

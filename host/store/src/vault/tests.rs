@@ -12,6 +12,7 @@ use super::*;
 use crate::deployments::tests::with_tenants;
 use crate::sqlite::tests::open;
 
+mod peers;
 mod rotation;
 
 const DAY_MS: u64 = 24 * 3_600_000;
