@@ -63,6 +63,26 @@ fn keeping(health: KeepHealth) -> Check {
         KeepHealth::Broken => {
             Some("degraded: the journal failed, so no message is kept until the host is started again")
         }
+        KeepHealth::Unknown => Some("degraded: no NATS server was reached yet; messages wait on this host"),
+        KeepHealth::Disconnected => Some("degraded: no NATS server is reached; messages wait on this host"),
+        KeepHealth::Rebuilt => Some(
+            "degraded: a NATS server lost messages that were not handled; this host has sent its own again: look at the server's disk",
+        ),
+        KeepHealth::OldServer => {
+            Some("degraded: a NATS server is older than 2.12.15 or 2.14.5, so no message is kept: update it")
+        }
+        KeepHealth::NoJetStream => Some(
+            "degraded: the NATS servers have no JetStream, so no message is kept: set `jetstream` in their configuration",
+        ),
+        KeepHealth::Unsynced => Some(
+            "degraded: a NATS server does not sync each write, so no message is kept: set `sync_interval: always` in its `jetstream`",
+        ),
+        KeepHealth::NotSeen => Some(
+            "degraded: whether the NATS servers sync each write cannot be seen, so no message is kept: set nats.system_credentials_file",
+        ),
+        KeepHealth::NotReplicated => Some(
+            "degraded: three replicas need three NATS servers with JetStream, so no message is kept: add servers, or set nats.class",
+        ),
     };
     Check { name: "journal", ok: detail.is_none(), detail: detail.map(str::to_owned) }
 }

@@ -100,6 +100,17 @@ pub enum BusError {
         /// How many may.
         len_max: usize,
     },
+    /// Its frame may be larger than the NATS server takes.
+    #[error("a frame of {len} bytes is over the server's {len_max}")]
+    TooLarge {
+        /// Bytes it may have.
+        len: usize,
+        /// Bytes that the server takes: its `max_payload`.
+        len_max: usize,
+    },
+    /// The connection takes no more now.
+    #[error("no NATS server takes the message now")]
+    Unreachable,
     /// The tenant has no key that signs, and nothing unsigned reaches a disk.
     #[error("the message cannot be signed")]
     NotSigned,

@@ -5,10 +5,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use foldhash::fast::RandomState;
-use host_gate::{Accepted, Delivery, Stamped};
-use host_model::{AgentId, Destination, Durability, Queue, Receipt, TenantId};
+use host_gate::{Accepted, Stamped};
+use host_model::{AgentId, Destination, Durability, Queue, Receipt, TenantId, Topic, TopicPattern};
 use parking_lot::RwLock;
+use serde::{Deserialize, Serialize};
 
+use crate::carried::{Carried, Place};
 use crate::{
     Binding, Bus, BusError, Forgetting, Inbound, Interest, KeepHealth, Keeper, Keeping, Letter, NotTaken, QueueLimits,
     QueueView, Subscribe, SubscriptionId, Verdict,
@@ -72,9 +74,54 @@ impl EmbeddedBus {
         })
     }
 
-    fn answer(&self, stamped: &Arc<Stamped>) -> Result<(), BusError> {
+    /// Hands an answer to whoever waits on this host.
+    pub(crate) fn answer(&self, carried: &impl Carried) -> Result<(), BusError> {
         let Some(inbound) = self.replies.read().clone() else { return Err(BusError::NoReceiver) };
-        inbound.deliver(Delivery::Local(stamped.clone())).map_err(BusError::from)
+        inbound.deliver(carried.delivery()).map_err(BusError::from)
+    }
+
+    /// Hands a message to the receivers of this host: to one of each group that is `ours`, and to all without one.
+    pub(crate) fn hand_on(
+        &self,
+        tenant: &TenantId,
+        carried: &impl Carried,
+        ours: impl Fn(&AgentId) -> bool,
+    ) -> Result<(), BusError> {
+        match (self.routes(tenant), carried.place()) {
+            (Some(routes), place) => routes.carry(carried, place, &ours),
+            (None, Place::Queue(_)) => Err(BusError::NoReceiver),
+            (None, _) => Ok(()),
+        }
+    }
+
+    /// Shows a message to those of this host who watch its tenant.
+    pub(crate) fn show(&self, tenant: &TenantId, carried: &impl Carried) {
+        if let Some(routes) = self.routes(tenant) {
+            routes.show_watchers(carried);
+        }
+    }
+
+    /// A number that no subscription of this bus has.
+    pub(crate) fn new_id(&self) -> SubscriptionId {
+        SubscriptionId(self.next_id.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// Whether somebody takes from a queue.
+    pub(crate) fn has_queue(&self, tenant: &TenantId, queue: &Queue) -> bool {
+        self.routes(tenant).is_some_and(|routes| routes.queues.contains_key(queue))
+    }
+
+    /// Whether anybody receives anything of a tenant.
+    pub(crate) fn receives_in(&self, tenant: &TenantId) -> bool {
+        self.tenants.read().contains_key(tenant)
+    }
+
+    /// What is received on this host in each tenant.
+    pub(crate) fn interests(&self) -> Vec<(TenantId, Interests)> {
+        let tenants = self.tenants.read();
+        let mut all: Vec<_> = tenants.iter().map(|(id, routes)| (id.clone(), routes.interests())).collect();
+        all.sort_by(|one, other| one.0.cmp(&other.0));
+        all
     }
 
     fn routes(&self, tenant: &TenantId) -> Option<Arc<Routes>> {
@@ -104,9 +151,9 @@ impl Bus for EmbeddedBus {
             };
         };
         let stamped = Arc::new(stamped);
-        match stamped.envelope().to {
-            Destination::Reply { .. } => self.answer(&stamped)?,
-            _ => routes.carry(&stamped)?,
+        match stamped.place() {
+            Place::Reply => self.answer(&stamped)?,
+            place => routes.carry(&stamped, place, &|_| true)?,
         }
         routes.show_watchers(&stamped);
         Ok(receipt)
@@ -117,7 +164,7 @@ impl Bus for EmbeddedBus {
     }
 
     fn subscribe(&self, subscribe: Subscribe, inbound: Arc<dyn Inbound>) -> SubscriptionId {
-        let id = SubscriptionId(self.next_id.fetch_add(1, Ordering::Relaxed));
+        let id = self.new_id();
         let Subscribe { tenant, interest, queue } = subscribe;
         if let (Some(keeper), Interest::Queue { queue, in_flight_max }) = (&self.keeper, &interest) {
             keeper.consume(&tenant, queue, id, inbound.clone(), *in_flight_max);
@@ -227,19 +274,30 @@ impl Routes {
         self.queues.is_empty() && self.topics.is_empty() && self.wild.is_empty() && self.watchers.is_empty()
     }
 
-    fn carry(&self, stamped: &Arc<Stamped>) -> Result<(), BusError> {
-        match &stamped.envelope().to {
-            Destination::Queue(queue) => match self.queues.get(queue) {
-                Some(members) => Self::carry_to_one(members.iter(), stamped).map_err(BusError::from),
+    fn carry(
+        &self,
+        carried: &impl Carried,
+        place: Place<'_>,
+        ours: &impl Fn(&AgentId) -> bool,
+    ) -> Result<(), BusError> {
+        match place {
+            Place::Queue(queue) => match self.queues.get(queue) {
+                Some(members) => Self::carry_to_one(members.iter(), carried).map_err(BusError::from),
                 None => Err(BusError::NoReceiver),
             },
-            _ => self.carry_to_topic(stamped),
+            Place::Topic(topic) => self.carry_to_topic(carried, topic, ours),
+            Place::Reply => Ok(()),
         }
     }
 
     /// Each subscriber on its own, each group of one name once; refused only if nobody could take it for want of room.
-    fn carry_to_topic(&self, stamped: &Arc<Stamped>) -> Result<(), BusError> {
-        let wanting = self.wanting(stamped);
+    fn carry_to_topic(
+        &self,
+        carried: &impl Carried,
+        topic: &Topic,
+        ours: &impl Fn(&AgentId) -> bool,
+    ) -> Result<(), BusError> {
+        let wanting = self.wanting(topic, ours);
         let mut full = None;
         let mut taken = 0_usize;
         for (index, subscriber) in wanting.iter().enumerate() {
@@ -252,7 +310,7 @@ impl Routes {
             let others = wanting.iter().enumerate().skip(index + 1).filter(|(_, other)| of_group(other));
             let fresh = |at: usize, other| !wanting.iter().take(at).skip(index).any(|earlier| same(earlier, other));
             let members = others.filter(|(at, other)| fresh(*at, other)).map(|(_, other)| *other);
-            match Self::carry_to_one(std::iter::once(*subscriber).chain(members), stamped) {
+            match Self::carry_to_one(std::iter::once(*subscriber).chain(members), carried) {
                 Ok(()) => taken += 1,
                 Err(NotTaken::Full { len_max }) => full = Some(len_max),
                 Err(NotTaken::Refused) => {}
@@ -264,16 +322,31 @@ impl Routes {
         }
     }
 
-    fn wanting(&self, stamped: &Stamped) -> Vec<&Subscriber> {
-        let Destination::Topic(topic) = &stamped.envelope().to else { return Vec::new() };
+    fn wanting(&self, topic: &Topic, ours: &impl Fn(&AgentId) -> bool) -> Vec<&Subscriber> {
         let exact = self.topics.get(topic.as_str()).into_iter().flatten();
-        exact.chain(self.wild.iter().filter(|subscriber| subscriber.wants(stamped))).collect()
+        let all = exact.chain(self.wild.iter().filter(|subscriber| subscriber.receives(topic)));
+        all.filter(|subscriber| subscriber.queue.as_ref().is_none_or(ours)).collect()
+    }
+
+    fn interests(&self) -> Interests {
+        let topics = self.topics.values().flatten().chain(&self.wild);
+        let topics = topics.filter_map(|subscriber| match &subscriber.interest {
+            Interest::Topics(pattern) => Some((pattern.clone(), subscriber.queue.clone())),
+            _ => None,
+        });
+        let mut interests = Interests {
+            queues: self.queues.keys().cloned().collect(),
+            topics: topics.collect(),
+            watched: !self.watchers.is_empty(),
+        };
+        interests.in_order();
+        interests
     }
 
     /// To one member of a group: the next in turn, or another if that one has no room.
     fn carry_to_one<'a>(
         members: impl Iterator<Item = &'a Subscriber> + Clone,
-        stamped: &Arc<Stamped>,
+        carried: &impl Carried,
     ) -> Result<(), NotTaken> {
         let len = members.clone().count();
         let first = match members.clone().next() {
@@ -282,7 +355,7 @@ impl Routes {
         };
         let mut last = NotTaken::Refused;
         for member in members.cycle().skip(first).take(len) {
-            match member.inbound.deliver(Delivery::Local(stamped.clone())) {
+            match member.inbound.deliver(carried.delivery()) {
                 Ok(()) => return Ok(()),
                 Err(not_taken) => last = not_taken,
             }
@@ -290,24 +363,45 @@ impl Routes {
         Err(last)
     }
 
-    fn show_watchers(&self, stamped: &Arc<Stamped>) {
-        for watcher in self.watchers.iter().filter(|watcher| watcher.wants(stamped)) {
+    fn show_watchers(&self, carried: &impl Carried) {
+        if self.watchers.is_empty() {
+            return;
+        }
+        let address = carried.address();
+        for watcher in self.watchers.iter().filter(|watcher| watcher.watches(&address)) {
             // Who watches too slowly misses messages and is told so on its own stream; senders never wait for it.
-            let _ = watcher.inbound.deliver(Delivery::Local(stamped.clone()));
+            let _ = watcher.inbound.deliver(carried.delivery());
         }
     }
 }
 
 impl Subscriber {
-    fn wants(&self, stamped: &Stamped) -> bool {
-        match (&self.interest, &stamped.envelope().to) {
-            (Interest::Topics(pattern) | Interest::Everything(pattern), Destination::Topic(topic)) => {
-                pattern.matches(topic)
-            }
-            (Interest::Everything(pattern), to) => pattern.matches_text(&to.to_string()),
-            (Interest::Queue { queue, .. }, Destination::Queue(to)) => queue == to,
-            _ => false,
-        }
+    fn receives(&self, topic: &Topic) -> bool {
+        matches!(&self.interest, Interest::Topics(pattern) if pattern.matches(topic))
+    }
+
+    fn watches(&self, address: &str) -> bool {
+        matches!(&self.interest, Interest::Everything(pattern) if pattern.matches_text(address))
+    }
+}
+
+/// What a host receives in one tenant.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Interests {
+    /// Queues that somebody takes from.
+    pub(crate) queues: Vec<Queue>,
+    /// Patterns of topics, each with the name of the group that shares what matches.
+    pub(crate) topics: Vec<(TopicPattern, Option<AgentId>)>,
+    /// Whether somebody watches: then all of it is wanted.
+    pub(crate) watched: bool,
+}
+
+impl Interests {
+    /// The same for the same interests, in whatever order they were made.
+    fn in_order(&mut self) {
+        self.queues.sort();
+        self.topics.sort();
+        self.topics.dedup();
     }
 }
 

@@ -18,8 +18,8 @@ use self::pump::Consumer;
 use self::tenant::Tenant;
 use self::writer::{Keeping, Writer};
 use crate::{
-    Binding, BusError, Inbound, Journal, JournalError, Keep, KeepHealth, Letter, Notices, Position, QueueLimits,
-    QueueView, SubscriptionId, Verdict,
+    Binding, BusError, Handover, Inbound, Journal, JournalError, Keep, KeepHealth, Letter, Notices, Position,
+    QueueLimits, QueueView, SubscriptionId, Verdict,
 };
 
 /// For how long the id of a message is remembered after it was taken, in milliseconds, if it does not wait for longer: within that
@@ -138,7 +138,7 @@ impl Keeper {
     /// Keeps a message and returns once it is synced. Nothing is lost if the wait is given up, and the message may be kept all the same.
     pub fn keep(&self, stamped: &Stamped) -> impl Future<Output = Result<Receipt, BusError>> + Send + use<> {
         let begun = self.begin(stamped, None);
-        async move { kept(begun?).await }
+        async move { begun?.kept().await }
     }
 
     /// Keeps the message that a dead letter is sent again as, for the queue it died in. One that was sent again is not sent a second
@@ -149,10 +149,11 @@ impl Keeper {
         letter: &Letter,
     ) -> impl Future<Output = Result<Receipt, BusError>> + Send + use<> {
         let begun = self.begin(stamped, Some(letter));
-        async move { kept(begun?).await }
+        async move { begun?.kept().await }
     }
 
-    fn begin(&self, stamped: &Stamped, replay: Option<&Letter>) -> Result<Begun, BusError> {
+    /// Sends a message, or a letter again, on its way into the journal.
+    pub(crate) fn begin(&self, stamped: &Stamped, replay: Option<&Letter>) -> Result<Begun, BusError> {
         let envelope = stamped.envelope();
         let id = envelope.id;
         let tenant = self.tenant(&envelope.tenant);
@@ -161,7 +162,7 @@ impl Keeper {
             None => tenant.pumps_for(&envelope.to)?,
         };
         if pumps.is_empty() {
-            return Ok(Begun { id, wait: None });
+            return Ok(Begun { id, queues: 0, wait: None });
         }
         let sealed = self.0.gate.seal(stamped, &*self.0.keys).map_err(|_| BusError::NotSigned)?;
         let reserved = tenant.usage.reserve(pumps.len() as u64, sealed.bytes().len() as u64)?;
@@ -174,10 +175,45 @@ impl Keeper {
             kept,
             remember_until: Timestamp::from_millis(kept.as_millis().saturating_add(REMEMBER_MS)),
         };
+        let queues = pumps.len();
         let (answer, wait) = oneshot::channel();
         let replay = replay.map(|letter| letter.id);
         self.0.house.writer.keep(Keeping { keep, replay, reserved, pumps, reply: answer })?;
-        Ok(Begun { id, wait: Some(wait) })
+        Ok(Begun { id, queues, wait: Some(wait) })
+    }
+
+    /// Ends a message that was handed to a consumer of this queue and has ended on another host, after so many attempts.
+    pub(crate) fn end_elsewhere(
+        &self,
+        tenant: &TenantId,
+        queue: &Queue,
+        message: MessageId,
+        ended: Handover,
+        attempts: u32,
+    ) {
+        if let Some(pump) = self.tenant(tenant).pump(queue) {
+            pump.end_elsewhere(message, ended, attempts);
+        }
+    }
+
+    /// All queues there are.
+    pub(crate) fn places(&self) -> Vec<(TenantId, Queue)> {
+        let tenants = self.0.tenants.read();
+        let of_tenant = |(id, tenant): (&TenantId, &Arc<Tenant>)| {
+            let queues = tenant.all().into_iter().map(|pump| (id.clone(), pump.queue().clone()));
+            queues.collect::<Vec<_>>()
+        };
+        tenants.iter().flat_map(of_tenant).collect()
+    }
+
+    /// What a tenant may keep.
+    pub(crate) fn limits_of(&self, tenant: &TenantId) -> QueueLimits {
+        self.tenant(tenant).usage.limits()
+    }
+
+    /// The time.
+    pub(crate) fn now(&self) -> Timestamp {
+        self.0.house.clock.now()
     }
 
     /// Ends a delivery that was taken.
@@ -249,14 +285,19 @@ impl Keeper {
 }
 
 /// A message on its way into the journal; nobody waits where nobody receives.
-struct Begun {
+pub(crate) struct Begun {
     id: MessageId,
+    /// In how many queues it will wait.
+    pub(crate) queues: usize,
     wait: Option<oneshot::Receiver<Result<(), BusError>>>,
 }
 
-async fn kept(begun: Begun) -> Result<Receipt, BusError> {
-    if let Some(wait) = begun.wait {
-        wait.await.unwrap_or(Err(BusError::Unkept(KeepHealth::Broken)))?;
+impl Begun {
+    /// Returns once it is synced.
+    pub(crate) async fn kept(self) -> Result<Receipt, BusError> {
+        if let Some(wait) = self.wait {
+            wait.await.unwrap_or(Err(BusError::Unkept(KeepHealth::Broken)))?;
+        }
+        Ok(Receipt { id: self.id, durability: Durability::Durable })
     }
-    Ok(Receipt { id: begun.id, durability: Durability::Durable })
 }

@@ -1,24 +1,32 @@
 //! A message on its way out of the journal, and what becomes of it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use host_gate::{Delivery, Novelty, Verified};
-use host_model::{DeathCause, Queue, TenantId};
+use host_model::{DeathCause, MessageId, Queue, TenantId, Timestamp};
 
-use crate::{Position, Recalled, Waiting};
+use crate::{Position, Recalled};
 
 /// A message that waited, handed to a receiver.
 #[derive(Debug)]
 pub struct Kept<'a> {
     pub(crate) tenant: &'a TenantId,
     pub(crate) queue: &'a Queue,
-    pub(crate) waiting: &'a Waiting,
-    /// Whether it lay there when the host started: it may have been handed over before.
-    pub(crate) handed_before: bool,
+    pub(crate) position: Position,
+    pub(crate) message: MessageId,
+    pub(crate) address: &'a str,
+    pub(crate) frame: &'a Arc<[u8]>,
+    /// Whether the memory of replays has this message at this place.
+    pub(crate) remembered: bool,
+    /// Which attempt this is, from 1, as far as that is known.
+    pub(crate) attempt: u32,
+    /// When it was taken.
+    pub(crate) kept: Timestamp,
 }
 
 impl Kept<'_> {
-    /// Whose it is, as the journal says.
+    /// Whose it is, as the place it was kept at says.
     pub fn tenant(&self) -> &TenantId {
         self.tenant
     }
@@ -30,28 +38,43 @@ impl Kept<'_> {
 
     /// Where it lies.
     pub fn position(&self) -> Position {
-        self.waiting.position
+        self.position
+    }
+
+    /// The id it was kept under.
+    pub(crate) fn message(&self) -> MessageId {
+        self.message
+    }
+
+    /// The address it was kept with.
+    pub(crate) fn address(&self) -> &str {
+        self.address
+    }
+
+    /// When it was taken.
+    pub(crate) fn kept(&self) -> Timestamp {
+        self.kept
+    }
+
+    /// What is said to be its frame.
+    pub(crate) fn frame(&self) -> &Arc<[u8]> {
+        self.frame
     }
 
     /// Its bytes, for the gate.
     pub fn delivery(&self) -> Delivery {
-        Delivery::Sealed {
-            tenant: self.tenant.clone(),
-            address: self.waiting.address.clone(),
-            bytes: self.waiting.frame.clone(),
-        }
+        Delivery::Sealed { tenant: self.tenant.clone(), address: self.address.to_owned(), bytes: self.frame.clone() }
     }
 
     /// What the memory of replays says of it, once it was verified: it was read back together with the message.
     ///
     /// The same place is the same delivery. What lies elsewhere, or under another id, was copied there.
     pub fn recall(&self, verified: &Verified) -> Recalled {
-        let Waiting { message, remembered, position, failures, .. } = self.waiting;
-        if verified.envelope().id != *message || *remembered != Some(*position) {
+        if verified.envelope().id != self.message || !self.remembered {
             return Recalled::Duplicate;
         }
-        match failures.saturating_add(1).saturating_add(self.handed_before.into()) {
-            1 => Recalled::New(Novelty::First),
+        match self.attempt {
+            0 | 1 => Recalled::New(Novelty::First),
             attempt => Recalled::New(Novelty::Redelivery { attempt }),
         }
     }

@@ -5,10 +5,12 @@
 
 mod backoff;
 mod bus;
+mod carried;
 mod embedded;
 mod journal;
 mod keeper;
 mod kept;
+mod nats;
 mod queues;
 mod replay;
 mod subject;
@@ -20,6 +22,7 @@ pub use journal::{
 };
 pub use keeper::{Keeper, KeeperParts};
 pub use kept::{Handover, Kept, Verdict};
+pub use nats::{BadCredentials, Class, HostId, NatsBus, NatsCredentials, NatsError, NatsParts, NatsSettings};
 pub use queues::{Binding, KeepHealth, Notices, QueueLimits, QueueView};
 pub use replay::{Position, Recalled, ReplayError, ReplayMemory};
 pub use subject::Subject;

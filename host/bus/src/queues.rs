@@ -81,6 +81,22 @@ pub enum KeepHealth {
     Broken,
     /// This bus keeps nothing.
     Absent,
+    /// No NATS server has been reached yet: messages wait on this host.
+    Unknown,
+    /// No NATS server is reached: messages wait on this host.
+    Disconnected,
+    /// A NATS server lost messages that were not handled: they were sent to it again.
+    Rebuilt,
+    /// A NATS server is older than 2.12.15 or 2.14.5.
+    OldServer,
+    /// The NATS servers have no `JetStream`.
+    NoJetStream,
+    /// A NATS server does not sync each write.
+    Unsynced,
+    /// Whether the NATS servers sync cannot be seen.
+    NotSeen,
+    /// Three replicas were asked for, and there are not enough servers.
+    NotReplicated,
 }
 
 impl KeepHealth {
@@ -91,7 +107,20 @@ impl KeepHealth {
             Self::Full => "storage-full",
             Self::Broken => "journal-broken",
             Self::Absent => "no-journal",
+            Self::Unknown => "nats-unknown",
+            Self::Disconnected => "nats-disconnected",
+            Self::Rebuilt => "nats-stream-rebuilt",
+            Self::OldServer => "nats-too-old",
+            Self::NoJetStream => "nats-without-jetstream",
+            Self::Unsynced => "nats-unsynced",
+            Self::NotSeen => "nats-sync-not-seen",
+            Self::NotReplicated => "nats-not-replicated",
         }
+    }
+
+    /// Whether nothing is kept while it lasts.
+    pub const fn refuses(self) -> bool {
+        !matches!(self, Self::Good | Self::Unknown | Self::Disconnected | Self::Rebuilt)
     }
 }
 

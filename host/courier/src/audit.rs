@@ -67,6 +67,12 @@ pub(crate) fn not_accepted(ledger: &Ledger, caller: &Caller, refused: &Refused) 
     ledger.denied(&denial(caller, "message.accept", refused.code()));
 }
 
+/// A message came over the wire that its receiver was handed before, or may have been.
+pub(crate) fn replayed(ledger: &Ledger, caller: &Caller) {
+    tracing::warn!(tenant = %caller.tenant(), agent = %caller.agent(), "a message came over the wire a second time");
+    ledger.denied(&denial(caller, "message.accept", "replayed"));
+}
+
 /// A message lies in the journal where it was not put.
 pub(crate) fn copied(ledger: &Ledger, caller: &Caller) {
     tracing::error!(tenant = %caller.tenant(), agent = %caller.agent(), "a message lies in the journal where it was not put");

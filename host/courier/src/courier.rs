@@ -15,6 +15,7 @@ use host_model::{Caller, Clock, Ids, Incarnation, TenantId, Timestamp, TopicPatt
 use host_registry::Registry;
 use parking_lot::RwLock;
 
+use crate::arrivals::Arrivals;
 use crate::audit::{action_of, audited, refused};
 use crate::deaths::Deaths;
 use crate::door::Door;
@@ -61,6 +62,7 @@ pub struct Courier(Arc<Inner>);
 
 struct Inner {
     parts: CourierParts,
+    arrivals: Arc<Arrivals>,
     replies: Arc<Replies>,
     streams: Arc<Streams>,
     parties: RwLock<HashMap<Incarnation, Arc<Party>, RandomState>>,
@@ -69,9 +71,11 @@ struct Inner {
 impl Courier {
     /// A courier with nobody on the road. Takes the bus's answers.
     pub fn new(parts: CourierParts) -> Self {
-        let replies = Arc::new(Replies::new(parts.gate.clone(), parts.clock.clone(), parts.ledger.clone()));
+        let CourierParts { gate, keys, clock, ledger, .. } = &parts;
+        let arrivals = Arc::new(Arrivals::new(gate.clone(), keys.clone(), clock.clone(), ledger.clone()));
+        let replies = Arc::new(Replies::new(arrivals.clone()));
         parts.bus.receive_replies(replies.clone());
-        Self(Arc::new(Inner { parts, replies, streams: Arc::default(), parties: RwLock::default() }))
+        Self(Arc::new(Inner { parts, arrivals, replies, streams: Arc::default(), parties: RwLock::default() }))
     }
 
     /// Lets a party send.
@@ -106,13 +110,12 @@ impl Courier {
     pub fn inbound(&self, party: Arc<Party>, mail: Arc<dyn Mail>) -> Arc<dyn Inbound> {
         let CourierParts { gate, keys, clock, ledger, .. } = self.parts();
         let (gate, keys, clock, ledger) = (gate.clone(), keys.clone(), clock.clone(), ledger.clone());
-        Arc::new(Door { gate, keys, clock, ledger, party, mail })
+        Arc::new(Door { gate, keys, clock, ledger, arrivals: self.0.arrivals.clone(), party, mail })
     }
 
     /// Shows an operator the messages of a tenant.
     pub fn watch(&self, operator: Arc<Caller>, pattern: TopicPattern) -> Watch {
-        let parts = self.parts();
-        Watch::start(parts, operator, pattern)
+        Watch::start(&self.parts().bus, self.0.arrivals.clone(), operator, pattern)
     }
 
     /// Asks an agent on behalf of the operator.

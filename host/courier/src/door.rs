@@ -3,27 +3,15 @@
 use std::sync::Arc;
 
 use host_bus::{Handover, Inbound, Kept, NotTaken, Recalled, Verdict};
-use host_gate::{Accepted, Arrival, Delivery, Gate, Keys, NoKeys, Novelty, Receiver, Refused};
+use host_gate::{Accepted, Arrival, Delivery, Gate, Keys, Receiver, Refused};
 use host_ledger::Ledger;
 use host_mailbox::Push;
-use host_model::{Clock, DeathCause, Timestamp};
+use host_model::{Clock, DeathCause};
 
+use crate::arrivals::{Arrivals, NotAccepted};
 use crate::audit::{copied, not_accepted};
 use crate::party::count;
 use crate::{Mail, Party};
-
-/// Verifies and accepts what never left the process.
-///
-/// Without keys, whatever is sealed is refused here: bytes from a disk or a wire come by another way, with the memory of replays.
-pub(crate) fn take(
-    gate: &Gate,
-    delivery: Delivery,
-    receiver: Receiver<'_>,
-    now: Timestamp,
-) -> Result<Accepted, Refused> {
-    let verified = gate.verify(delivery, &NoKeys, Arrival::Kept)?;
-    gate.accept(verified, Novelty::First, receiver, now)
-}
 
 /// The way into one party's mailbox.
 pub(crate) struct Door {
@@ -31,6 +19,7 @@ pub(crate) struct Door {
     pub(crate) keys: Arc<dyn Keys>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) ledger: Ledger,
+    pub(crate) arrivals: Arc<Arrivals>,
     pub(crate) party: Arc<Party>,
     pub(crate) mail: Arc<dyn Mail>,
 }
@@ -40,10 +29,7 @@ impl Inbound for Door {
         self.party.switch.check().map_err(|_| NotTaken::Refused)?;
         let grants = self.party.grants();
         let receiver = Receiver::Agent { caller: &self.party.caller, grants: &grants };
-        let accepted = take(&self.gate, delivery, receiver, self.clock.now()).map_err(|refused| {
-            not_accepted(&self.ledger, &self.party.caller, &refused);
-            NotTaken::Refused
-        })?;
+        let accepted = self.arrivals.accept(delivery, receiver).map_err(|NotAccepted| NotTaken::Refused)?;
         match self.push(accepted) {
             Ok(()) => Ok(()),
             Err(Push::Full(full)) => {

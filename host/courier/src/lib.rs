@@ -3,6 +3,7 @@
 //! Everything an agent, an operator or a reply sends goes through [`Courier`]: it asks the gate, hands to the bus, and on the
 //! other side asks the gate again before a mailbox gets anything.
 
+mod arrivals;
 mod audit;
 mod courier;
 mod deaths;

@@ -52,6 +52,12 @@ pub(crate) fn of_bus(error: BusError) -> Refusal {
             let numbers = RefusalNumbers::of("journal-busy").past(len_max as u64, len_max as u64 + 1);
             Refusal::Backpressure(numbers.retry_after_ms(MAILBOX_RETRY_MS))
         }
+        BusError::TooLarge { len, len_max } => {
+            Refusal::TooLarge(RefusalNumbers::of("nats-max-payload").past(len_max as u64, len as u64))
+        }
+        BusError::Unreachable => {
+            Refusal::Unavailable(RefusalNumbers::of("nats-disconnected").retry_after_ms(QUEUES_RETRY_MS))
+        }
         BusError::NotSigned => Refusal::Unavailable(RefusalNumbers::of("no-signing-key")),
         BusError::Unkept(health) => {
             Refusal::Unavailable(RefusalNumbers::of(health.as_str()).retry_after_ms(QUEUES_RETRY_MS))

@@ -6,20 +6,16 @@ use std::sync::Arc;
 use foldhash::fast::RandomState;
 use host_bus::{Inbound, NotTaken};
 use host_calls::{Refusal, RefusalNumbers};
-use host_gate::{Accepted, Delivery, Gate, Receiver};
-use host_ledger::Ledger;
-use host_model::{Caller, Clock, Destination, ReplyToken};
+use host_gate::{Accepted, Delivery, Receiver};
+use host_model::{Caller, Destination, ReplyToken};
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
-use crate::audit::not_accepted;
-use crate::door::take;
+use crate::arrivals::{Arrivals, NotAccepted};
 
 /// Open requests, by the token their answer must carry. Bounded by the tenants' budgets of open requests.
 pub(crate) struct Replies {
-    gate: Gate,
-    clock: Arc<dyn Clock>,
-    ledger: Ledger,
+    arrivals: Arc<Arrivals>,
     waiting: Mutex<HashMap<ReplyToken, Asker, RandomState>>,
 }
 
@@ -36,8 +32,8 @@ pub(crate) struct Open {
 }
 
 impl Replies {
-    pub(crate) fn new(gate: Gate, clock: Arc<dyn Clock>, ledger: Ledger) -> Self {
-        Self { gate, clock, ledger, waiting: Mutex::default() }
+    pub(crate) fn new(arrivals: Arc<Arrivals>) -> Self {
+        Self { arrivals, waiting: Mutex::default() }
     }
 
     pub(crate) fn open(self: &Arc<Self>, caller: Arc<Caller>, token: ReplyToken) -> Open {
@@ -57,18 +53,26 @@ impl Replies {
 
 impl Inbound for Replies {
     fn deliver(&self, delivery: Delivery) -> Result<(), NotTaken> {
-        let Delivery::Local(stamped) = &delivery else { return Err(NotTaken::Refused) };
-        let Destination::Reply { token, .. } = stamped.envelope().to else { return Err(NotTaken::Refused) };
+        let token = token_of(&delivery).ok_or(NotTaken::Refused)?;
         // An answer that comes too late finds nobody, like one with a made-up token.
         let caller = self.waiting.lock().get(&token).map(|asker| asker.caller.clone()).ok_or(NotTaken::Refused)?;
         let receiver = Receiver::Asker { caller: &caller, token };
-        let accepted = take(&self.gate, delivery, receiver, self.clock.now()).map_err(|refused| {
-            not_accepted(&self.ledger, &caller, &refused);
-            NotTaken::Refused
-        })?;
+        let accepted = self.arrivals.accept(delivery, receiver).map_err(|NotAccepted| NotTaken::Refused)?;
         // Only what was accepted ends the wait.
         let asker = self.waiting.lock().remove(&token).ok_or(NotTaken::Refused)?;
         asker.answer.send(Ok(accepted)).map_err(|_| NotTaken::Refused)
+    }
+}
+
+/// Where an answer is awaited, as its stamp or its subject says; both are compared with what was signed.
+fn token_of(delivery: &Delivery) -> Option<ReplyToken> {
+    match delivery {
+        Delivery::Local(stamped) => match stamped.envelope().to {
+            Destination::Reply { token, .. } => Some(token),
+            _ => None,
+        },
+        Delivery::Sealed { address, .. } => address.strip_prefix("replies.")?.parse().ok(),
+        _ => None,
     }
 }
 

@@ -4,14 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use host_bus::{Bus, Inbound, Interest, NotTaken, Subscribe, SubscriptionId};
-use host_gate::{Accepted, Delivery, Gate, Receiver};
-use host_ledger::Ledger;
-use host_model::{Caller, Clock, TopicPattern};
+use host_gate::{Accepted, Delivery, Receiver};
+use host_model::{Caller, TopicPattern};
 use tokio::sync::mpsc;
 
-use crate::CourierParts;
-use crate::audit::not_accepted;
-use crate::door::take;
+use crate::arrivals::{Arrivals, NotAccepted};
 
 /// Messages a slow watcher may lag behind before it misses some.
 const LAG_MAX: usize = 4_096;
@@ -35,27 +32,22 @@ pub struct Watch {
 }
 
 struct Watcher {
-    gate: Gate,
-    clock: Arc<dyn Clock>,
-    ledger: Ledger,
+    arrivals: Arc<Arrivals>,
     caller: Arc<Caller>,
     messages: mpsc::Sender<Accepted>,
     missed: Arc<AtomicU64>,
 }
 
 impl Watch {
-    pub(crate) fn start(parts: &CourierParts, caller: Arc<Caller>, pattern: TopicPattern) -> Self {
-        let CourierParts { bus, gate, clock, ledger, .. } = parts;
+    pub(crate) fn start(
+        bus: &Arc<dyn Bus>,
+        arrivals: Arc<Arrivals>,
+        caller: Arc<Caller>,
+        pattern: TopicPattern,
+    ) -> Self {
         let (sender, messages) = mpsc::channel(LAG_MAX);
         let missed = Arc::new(AtomicU64::new(0));
-        let watcher = Watcher {
-            gate: gate.clone(),
-            clock: clock.clone(),
-            ledger: ledger.clone(),
-            caller: caller.clone(),
-            messages: sender,
-            missed: missed.clone(),
-        };
+        let watcher = Watcher { arrivals, caller: caller.clone(), messages: sender, missed: missed.clone() };
         let subscribe =
             Subscribe { tenant: caller.tenant().clone(), interest: Interest::Everything(pattern), queue: None };
         let subscription = bus.subscribe(subscribe, Arc::new(watcher));
@@ -81,10 +73,7 @@ impl Drop for Watch {
 impl Inbound for Watcher {
     fn deliver(&self, delivery: Delivery) -> Result<(), NotTaken> {
         let receiver = Receiver::Watcher { caller: &self.caller };
-        let accepted = take(&self.gate, delivery, receiver, self.clock.now()).map_err(|refused| {
-            not_accepted(&self.ledger, &self.caller, &refused);
-            NotTaken::Refused
-        })?;
+        let accepted = self.arrivals.accept(delivery, receiver).map_err(|NotAccepted| NotTaken::Refused)?;
         self.messages.try_send(accepted).map_err(|_| {
             self.missed.fetch_add(1, Ordering::Relaxed);
             NotTaken::Full { len_max: u32::try_from(LAG_MAX).expect("a small constant") }

@@ -62,6 +62,21 @@ impl fmt::Display for ReplyToken {
     }
 }
 
+impl FromStr for ReplyToken {
+    type Err = BadReplyToken;
+
+    fn from_str(raw: &str) -> Result<Self, BadReplyToken> {
+        let token = u128::from_str_radix(raw, 16).map(Self).map_err(|_| BadReplyToken)?;
+        // One spelling only: another would be another address.
+        if token.to_string() == raw { Ok(token) } else { Err(BadReplyToken) }
+    }
+}
+
+/// A text that is no [`ReplyToken`]: not 32 digits of lower-case hexadecimal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not a reply token")]
+pub struct BadReplyToken;
+
 /// Where a stamped message goes, within its tenant.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Destination {
@@ -175,6 +190,8 @@ pub enum Durability {
     Volatile,
     /// Synced to this host's disk; survives the host and a power cut.
     Durable,
+    /// Synced to this host's disk and by a quorum of three NATS servers; survives the loss of a host or a server.
+    Replicated,
 }
 
 impl Durability {
@@ -183,6 +200,7 @@ impl Durability {
         match self {
             Self::Volatile => "volatile",
             Self::Durable => "durable",
+            Self::Replicated => "replicated",
         }
     }
 }

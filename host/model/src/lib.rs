@@ -23,7 +23,7 @@ mod web;
 pub use caller::{Caller, Incarnation};
 pub use card::{Card, CardQuery, Skill};
 pub use draft::{Draft, Header, Qos, Target};
-pub use envelope::{Cause, Destination, Durability, Envelope, MessageId, Producer, Receipt, ReplyToken};
+pub use envelope::{BadReplyToken, Cause, Destination, Durability, Envelope, MessageId, Producer, Receipt, ReplyToken};
 pub use extras::{BadTraceParent, Extension, Extras, TraceParent};
 pub use grants::{BadSecretName, Grants, SecretName, SendGrant};
 pub use id::{AgentId, BadId, TenantId};

@@ -33,7 +33,7 @@ pub(crate) struct HostArgs {
     /// Where the API listens [default: 127.0.0.1:7410]
     #[arg(long, value_name = "ADDR")]
     pub(crate) listen: Option<SocketAddr>,
-    /// What carries messages; this version has the embedded bus [default: embedded]
+    /// What carries messages: embedded, or NATS servers as nats://host:4222,nats://… [default: embedded]
     #[arg(long, value_name = "BUS")]
     pub(crate) bus: Option<String>,
     /// Configuration file [default: bailiwick-host.toml, if there is one]

@@ -39,7 +39,7 @@ section! {
         data: PathBuf = ".bailiwick/data".into(),
         /// Where the API listens.
         listen: SocketAddr = (Ipv4Addr::LOCALHOST, 7410).into(),
-        /// What carries messages: `embedded`.
+        /// What carries messages: `embedded`, or the addresses of NATS servers (`nats://host:4222,nats://…`).
         bus: Bus = Bus::Embedded,
         /// Where agents and peers reach this host, without a slash at the end; empty for `http://` and the listening address.
         base_url: String = String::new(),
@@ -53,6 +53,8 @@ section! {
         tenant: Tenant = Tenant::default(),
         /// The way out to other hosts.
         egress: Egress = Egress::default(),
+        /// The NATS servers, where they carry messages.
+        nats: Nats = Nats::default(),
     }
 }
 
@@ -164,12 +166,68 @@ section! {
     }
 }
 
+section! {
+    /// The NATS servers.
+    Nats {
+        /// File with the host's credentials: a NATS `.creds` file, or one line `user:password`; empty for none.
+        credentials_file: PathBuf = PathBuf::new(),
+        /// The same for a user of the system account: without it nobody sees whether the servers sync, and no message is kept.
+        system_credentials_file: PathBuf = PathBuf::new(),
+        /// What is promised of kept messages: `durable` (one server) or `replicated` (three).
+        class: NatsClass = NatsClass::Durable,
+    }
+}
+
 /// What carries messages.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub(crate) enum Bus {
     /// Within this process.
     Embedded,
+    /// Over NATS servers at these addresses.
+    Nats(Vec<String>),
+}
+
+impl TryFrom<String> for Bus {
+    type Error = String;
+
+    /// Users and passwords are no part of an address: they would be shown with it.
+    fn try_from(raw: String) -> Result<Self, String> {
+        if raw == "embedded" {
+            return Ok(Self::Embedded);
+        }
+        let servers: Vec<String> = raw.split(',').map(|server| server.trim().to_owned()).collect();
+        let is_address = |server: &String| server.starts_with("nats://") || server.starts_with("tls://");
+        if !servers.iter().all(is_address) {
+            return Err("the bus is `embedded` or addresses of NATS servers: nats://127.0.0.1:4222".to_owned());
+        }
+        if servers.iter().any(|server| server.contains('@')) {
+            return Err(
+                "an address of a NATS server holds no user: put it into a file and name that in nats.credentials_file"
+                    .to_owned(),
+            );
+        }
+        Ok(Self::Nats(servers))
+    }
+}
+
+impl From<Bus> for String {
+    fn from(bus: Bus) -> Self {
+        match bus {
+            Bus::Embedded => "embedded".to_owned(),
+            Bus::Nats(servers) => servers.join(","),
+        }
+    }
+}
+
+/// What is promised of messages that NATS keeps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum NatsClass {
+    /// One server that syncs each write.
+    Durable,
+    /// Three replicas.
+    Replicated,
 }
 
 /// How log lines look.
@@ -222,6 +280,7 @@ impl Config {
             ("message", Message::MEANINGS),
             ("tenant", Tenant::MEANINGS),
             ("egress", Egress::MEANINGS),
+            ("nats", Nats::MEANINGS),
         ];
         for (name, meanings) in sections {
             if let Some(toml::Value::Table(section)) = table.get(name) {
@@ -345,7 +404,10 @@ mod tests {
         check("[message]\nroot_messages_max = 0", Some("message.root_messages_max is 0"));
         check("[log]\nlevel = 'a=b=c'", Some("log.level"));
         check("listen = 'here'", Some("invalid socket address"));
-        check("bus = 'nats://127.0.0.1'", Some("unknown variant"));
+        check("bus = 'nats://127.0.0.1:4222, tls://b:4222'", None);
+        check("bus = 'kafka://b'", Some("the bus is `embedded` or addresses of NATS servers"));
+        check("bus = 'nats://me:secret@b'", Some("holds no user"));
+        check("[nats]\nclass = 'eventual'", Some("unknown variant `eventual`"));
     }
 
     #[test]

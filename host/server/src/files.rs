@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context as _, ensure};
+use host_bus::{HostId, NatsCredentials};
 use host_ledger::SealKey;
 use host_store::{DataDir, write_private};
 
@@ -49,6 +50,26 @@ pub(crate) fn audit_key(data: &DataDir) -> anyhow::Result<SealKey> {
         )
     })?;
     Ok(SealKey(key))
+}
+
+/// Which of the hosts of one NATS this is: the same over its restarts.
+pub(crate) fn host_id(data: &DataDir) -> anyhow::Result<HostId> {
+    let path = data.host_id();
+    if !path.exists() {
+        let id = HostId(u64::from_be_bytes(random()?));
+        write_private(&path, format!("{id}\n").as_bytes())?;
+    }
+    let text = fs::read_to_string(&path).with_context(|| unreadable(&path))?;
+    text.trim().parse().with_context(|| format!("{} does not hold the id of a host: delete it", path.display()))
+}
+
+/// Credentials for NATS; an empty path names none. Nothing of what the file holds is told.
+pub(crate) fn nats_credentials(path: &Path) -> anyhow::Result<Option<NatsCredentials>> {
+    if path.as_os_str().is_empty() {
+        return Ok(None);
+    }
+    let text = fs::read_to_string(path).with_context(|| unreadable(path))?;
+    NatsCredentials::read(&text).map(Some).with_context(|| format!("credentials of NATS in {}", path.display()))
 }
 
 fn unreadable(path: &Path) -> String {

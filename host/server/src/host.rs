@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use host_api::{ApiState, TokenDigest};
 use host_app::{App, AppParts};
-use host_bus::{Bus, EmbeddedBus, Journal, Keeper, KeeperParts};
+use host_bus::{Bus, Class, EmbeddedBus, Journal, Keeper, KeeperParts, NatsBus, NatsParts, NatsSettings};
 use host_calls::FILE_CHUNK_LEN_MAX;
 use host_courier::{Courier, CourierParts, LogBook};
 use host_egress::{Authorities, Egress, EgressParts, SystemResolve};
@@ -29,7 +29,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::args::HostArgs;
-use crate::config::Config;
+use crate::config::{self, Config, NatsClass};
 use crate::{files, layers, logging};
 
 /// The hidden verb of the compiling child.
@@ -64,7 +64,7 @@ pub(crate) async fn run(args: HostArgs) -> anyhow::Result<()> {
     let stores = AgentStores { state: AgentState::open(&data).await?, files: AgentFiles::open(&data)? };
     let journal = Arc::new(SqliteJournal::open(&data).await?);
     let keeping = Keeping { sqlite: sqlite.clone(), stores: stores.clone(), journal: journal.clone() };
-    let (app, keeper) = wire(&config, &data, keeping, clock, ledger.clone(), &listening).await?;
+    let Wired { app, keeper, nats } = wire(&config, &data, keeping, clock, ledger.clone(), &listening).await?;
 
     let closing = CancellationToken::new();
     let state = ApiState::new(app.clone(), TokenDigest::of(&token), closing.clone());
@@ -76,7 +76,7 @@ pub(crate) async fn run(args: HostArgs) -> anyhow::Result<()> {
         started.done();
         app.set_ready();
         tracing::info!("ready");
-        tokio::join!(meter(&app), tend(&keeper), app.end_crash_loops());
+        tokio::join!(meter(&app), tend(&keeper), app.end_crash_loops(), clear_late(nats.as_ref(), &keeper, &fleet));
     };
     tokio::select! {
         served = &mut serving => served.context("the API ended")?,
@@ -87,6 +87,9 @@ pub(crate) async fn run(args: HostArgs) -> anyhow::Result<()> {
     closing.cancel();
     let (_, served) = tokio::join!(tokio::time::timeout(DRAIN_MAX, app.fleet().stop_all()), serving);
     settle(&app).await;
+    if let Some(nats) = &nats {
+        nats.close().await;
+    }
     // What agents decided in their last moments is on the disk before the journal is closed.
     keeper.close().await;
     journal.close().await;
@@ -154,6 +157,13 @@ struct Keeping {
     journal: Arc<dyn Journal>,
 }
 
+/// A host that is put together.
+struct Wired {
+    app: App,
+    keeper: Keeper,
+    nats: Option<NatsBus>,
+}
+
 async fn wire(
     config: &Config,
     data: &DataDir,
@@ -161,7 +171,7 @@ async fn wire(
     clock: Arc<dyn Clock>,
     ledger: Ledger,
     listening: &str,
-) -> anyhow::Result<(App, Keeper)> {
+) -> anyhow::Result<Wired> {
     let Keeping { sqlite, stores, journal } = keeping;
     let base_url = if config.base_url.is_empty() { listening.to_owned() } else { config.base_url.clone() };
     let usage = Arc::new(UsageBook::open(Arc::new(UsageFiles::open(data)?), clock.now())?);
@@ -181,7 +191,19 @@ async fn wire(
         limits: host_fleet::queue_limits(&config.tenant.limits()),
     });
     let keeper = keeper.await.context("cannot open the journal")?;
-    let bus: Arc<dyn Bus> = Arc::new(EmbeddedBus::keeping(keeper.clone()));
+    let nats = match &config.bus {
+        config::Bus::Embedded => None,
+        config::Bus::Nats(servers) => {
+            let settings = nats_settings(config, data, servers.clone())?;
+            let (keeper, gate, keys) = (keeper.clone(), gate.clone(), vault.keys());
+            let parts = NatsParts { settings, keeper, gate, keys, vault: Some(vault.clone()) };
+            Some(NatsBus::open(parts).await.context("cannot use NATS")?)
+        }
+    };
+    let bus: Arc<dyn Bus> = match &nats {
+        None => Arc::new(EmbeddedBus::keeping(keeper.clone())),
+        Some(nats) => Arc::new(nats.clone()),
+    };
     let courier = Courier::new(CourierParts {
         gate,
         keys: vault.keys(),
@@ -216,11 +238,35 @@ async fn wire(
     let shards =
         Shards::start(shard_count(config), &tokio::runtime::Handle::current()).context("cannot start the shards")?;
     let fleet = Fleet::load(parts, shards).await?;
-    clear(&keeper, &fleet).await;
+    if nats.is_none() {
+        clear(&keeper, &fleet).await;
+    }
     let app = App::new(AppParts { fleet, courier, registry, logs, ledger, usage, vault, journal });
     finish_rotation(&app).await;
     app.ensure_keys().await?;
-    Ok((app, keeper))
+    Ok(Wired { app, keeper, nats })
+}
+
+fn nats_settings(config: &Config, data: &DataDir, servers: Vec<String>) -> anyhow::Result<NatsSettings> {
+    let class = match config.nats.class {
+        NatsClass::Durable => Class::Durable,
+        NatsClass::Replicated => Class::Replicated,
+    };
+    Ok(NatsSettings {
+        servers,
+        credentials: files::nats_credentials(&config.nats.credentials_file)?,
+        system: files::nats_credentials(&config.nats.system_credentials_file)?,
+        class,
+        host: files::host_id(data)?,
+    })
+}
+
+/// With other hosts, an agent that is not here may be there: nothing is given up before they are known.
+async fn clear_late(nats: Option<&NatsBus>, keeper: &Keeper, fleet: &Fleet) {
+    if let Some(nats) = nats {
+        nats.bindings_known().await;
+        clear(keeper, fleet).await;
+    }
 }
 
 /// What a deletion left undone when the host was killed is tried again at the next start.
@@ -318,7 +364,7 @@ impl Signals {
 
 /// Takes over what can change while the host runs, and says what cannot.
 fn take_over(old: Config, new: &Config, level: &logging::Level) -> anyhow::Result<Config> {
-    let taken = Config { log: crate::config::Log { level: new.log.level.clone(), ..old.log.clone() }, ..old };
+    let taken = Config { log: config::Log { level: new.log.level.clone(), ..old.log.clone() }, ..old };
     let rest = if taken == *new { "everything is in force" } else { "other changes wait for a restart" };
     tracing::info!(level = new.log.level, rest, "the configuration was read again");
     // Last, so that a quieter log still says why it is quiet from here on.

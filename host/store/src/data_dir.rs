@@ -99,6 +99,11 @@ impl DataDir {
         self.path.join("audit.key")
     }
 
+    /// Which of the hosts of one NATS this is.
+    pub fn host_id(&self) -> PathBuf {
+        self.path.join("host.id")
+    }
+
     /// The directory of usage lines; it exists.
     pub fn usage(&self) -> PathBuf {
         self.path.join("usage")

@@ -17,6 +17,11 @@ impl Vault {
         self.keys.of(tenant).iter().map(|entry| entry.record.clone()).collect()
     }
 
+    /// The same of every tenant that has keys here.
+    pub fn export_all(&self) -> Vec<(TenantId, Vec<KeyRecord>)> {
+        self.keys.tenants().into_iter().map(|tenant| (tenant.clone(), self.export(&tenant))).collect()
+    }
+
     /// Changes whenever this host's keys of any tenant do: what [`export`](Self::export) gave before may be stale.
     pub fn changes(&self) -> watch::Receiver<u64> {
         self.keys.changes()

@@ -80,6 +80,12 @@ impl SnapshotKeys {
         self.all_of(tenant).own.clone()
     }
 
+    /// The tenants with keys of this host's own.
+    pub(crate) fn tenants(&self) -> Vec<TenantId> {
+        let tenants = self.tenants.read();
+        tenants.iter().filter(|(_, keys)| !keys.own.is_empty()).map(|(id, _)| id.clone()).collect()
+    }
+
     /// Puts this host's own keys in force.
     pub(crate) fn replace(&self, tenant: &TenantId, entries: Vec<Entry>) {
         let mut tenants = self.tenants.write();

@@ -151,15 +151,24 @@ impl Pump {
     /// A message that was handed out has ended. One that is not being handled is none of this queue's.
     pub(super) fn settle(self: &Arc<Self>, message: MessageId, verdict: Verdict) {
         let mut state = self.state.lock();
-        let Some((mut waiting, consumer)) = state.in_flight.remove(&message) else { return };
-        if let Some(consumer) = state.consumers.iter_mut().find(|other| other.id == consumer) {
-            consumer.in_flight = consumer.in_flight.saturating_sub(1);
-            consumer.full = false;
-        }
+        let Some(mut waiting) = state.take_back(message) else { return };
         if !matches!(verdict, Verdict::Done | Verdict::Back) {
             waiting.failures = waiting.failures.saturating_add(1);
         }
         self.decide(&mut state, waiting, verdict);
+        self.hand_out(&mut state);
+    }
+
+    /// A message that was handed out has ended on another host, after so many attempts.
+    pub(super) fn end_elsewhere(self: &Arc<Self>, message: MessageId, ended: Handover, attempts: u32) {
+        let mut state = self.state.lock();
+        let Some(mut waiting) = state.take_back(message) else { return };
+        waiting.failures = attempts;
+        match ended {
+            Handover::Ended(verdict) => self.decide(&mut state, waiting, verdict),
+            Handover::Quarantined(code) => self.quarantine(&mut state, &waiting, code),
+            Handover::Taken | Handover::Full | Handover::Gone => state.put_back(waiting),
+        }
         self.hand_out(&mut state);
     }
 
@@ -264,7 +273,18 @@ impl Pump {
     fn offer(self: &Arc<Self>, state: &mut State, index: usize, waiting: Waiting) {
         let Some(consumer) = state.consumers.get_mut(index) else { return state.window.push_front(waiting) };
         let handed_before = waiting.position <= self.house.started_at;
-        let kept = Kept { tenant: &self.tenant, queue: &self.queue, waiting: &waiting, handed_before };
+        let Waiting { position, message, remembered, address, frame, failures, kept, .. } = &waiting;
+        let kept = Kept {
+            tenant: &self.tenant,
+            queue: &self.queue,
+            position: *position,
+            message: *message,
+            address,
+            frame,
+            remembered: *remembered == Some(*position),
+            attempt: failures.saturating_add(1).saturating_add(handed_before.into()),
+            kept: *kept,
+        };
         let id = consumer.id;
         match consumer.inbound.take(&kept) {
             Handover::Taken => {
@@ -438,6 +458,16 @@ impl State {
         let held: usize = self.window.iter().map(|waiting| waiting.frame.len()).sum();
         let wanted = self.window.is_empty() || self.consumers.iter().any(|consumer| !consumer.gone);
         wanted && self.window.len() < WINDOW_MAX && held.saturating_add(len) <= READ_BYTES_MAX
+    }
+
+    /// Takes a message from whoever was handed it, and gives its room back.
+    fn take_back(&mut self, message: MessageId) -> Option<Waiting> {
+        let (waiting, consumer) = self.in_flight.remove(&message)?;
+        if let Some(consumer) = self.consumers.iter_mut().find(|other| other.id == consumer) {
+            consumer.in_flight = consumer.in_flight.saturating_sub(1);
+            consumer.full = false;
+        }
+        Some(waiting)
     }
 
     /// The next receiver in turn that has room.

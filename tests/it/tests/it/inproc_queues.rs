@@ -1,22 +1,23 @@
-//! What the embedded bus promises of messages that are kept, on the real gate and the real journal.
+//! What every bus promises of messages that are kept, on the real gate, the real journal, and a real NATS server.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
 use host_bus::{
-    Binding, Bus, BusError, Death, EmbeddedBus, Handover, Inbound, Interest, Journal as _, Keeper, KeeperParts, Kept,
-    LetterId, NotTaken, Notices, QueueLimits, Recalled, Subscribe, SubscriptionId, Verdict,
+    Binding, Bus, BusError, Death, EmbeddedBus, Handover, Inbound, Interest, Journal as _, KeepHealth, Keeper,
+    KeeperParts, Kept, LetterId, NatsBus, NatsParts, NotTaken, Notices, QueueLimits, Recalled, Subscribe,
+    SubscriptionId, Verdict,
 };
-use host_gate::{
-    Accepted, Arrival, Delivery, Gate, KeyRefused, Keys, MacKey, MessageLimits, Receiver, Signing, Stamped, Verifying,
-};
-use host_model::{AgentId, Caller, DeathCause, Durability, KeyId, MessageId, Queue, TenantId};
+use host_gate::{Accepted, Arrival, Delivery, Gate, MessageLimits, Receiver, Stamped};
+use host_model::{Caller, DeathCause, Durability, MessageId, Queue, TenantId};
 use host_store::{DataDir, SqliteJournal};
 use parking_lot::Mutex;
 use tempfile::TempDir;
-use tests_kit::eventually;
-use tests_kit::gate::{FixedClock, NOW, Sender, body, born, grants};
+use tests_kit::gate::{FixedClock, NOW, Sender, body, born, grants, one_key};
+use tests_kit::{NatsServer, eventually};
+
+use crate::nats_host::settings;
 
 const LIMITS: QueueLimits = QueueLimits {
     messages_max: 1_000,
@@ -26,12 +27,48 @@ const LIMITS: QueueLimits = QueueLimits {
     attempts_max: 3,
 };
 
+/// Makes one test of each promise, on each bus.
+macro_rules! on_both {
+    ($($promise:ident)*) => {
+        mod embedded {
+            $(
+                #[tokio::test(flavor = "multi_thread")]
+                async fn $promise() {
+                    super::$promise(super::House::embedded().await).await;
+                }
+            )*
+        }
+
+        mod nats {
+            $(
+                #[tokio::test(flavor = "multi_thread")]
+                async fn $promise() {
+                    super::$promise(super::House::nats().await).await;
+                }
+            )*
+        }
+    };
+}
+
+on_both! {
+    messages_wait_for_an_agent_that_does_not_run_and_come_in_their_order
+    what_was_kept_and_not_done_is_handed_out_again_after_a_restart_and_what_was_done_is_not
+    at_most_so_many_are_handed_out_at_once
+    what_fails_is_tried_again_so_many_times_and_becomes_a_dead_letter_with_its_cause
+    a_message_of_the_same_id_is_known_and_not_sent_twice
+    a_tenant_keeps_no_more_than_it_may_and_room_comes_back_with_each_that_is_done
+    a_queue_that_nobody_has_takes_nothing_and_what_waits_for_a_deleted_agent_becomes_dead_letters
+    what_waits_for_longer_than_its_tenant_keeps_messages_expires
+    what_goes_back_keeps_its_place_and_was_no_attempt
+}
+
 /// A bus over a journal in a directory, which can be opened again as after a kill.
 struct House {
     dir: TempDir,
     clock: Arc<FixedClock>,
     keeper: Keeper,
-    bus: EmbeddedBus,
+    bus: Arc<dyn Bus>,
+    nats: Option<(NatsBus, NatsServer)>,
     journal: Arc<SqliteJournal>,
     deaths: Arc<Deaths>,
 }
@@ -45,49 +82,81 @@ impl Notices for Deaths {
     }
 }
 
-/// One key for everybody.
-struct OneKey(Arc<MacKey>);
-
-impl Keys for OneKey {
-    fn signing(&self, _tenant: &TenantId, _sender: &AgentId) -> Option<Signing> {
-        Some(Signing { key: key(), mac: self.0.clone() })
-    }
-
-    fn verifying(&self, _tenant: &TenantId, _key: KeyId, _sender: &AgentId) -> Result<Verifying, KeyRefused> {
-        Ok(Verifying { mac: self.0.clone(), retired: None })
-    }
-}
-
-fn key() -> KeyId {
-    "00000000000000aa".parse().unwrap()
-}
-
-fn keys() -> Arc<dyn Keys> {
-    Arc::new(OneKey(Arc::new(MacKey::new(&[7; 32]))))
-}
-
 impl House {
-    async fn new() -> Self {
-        Self::over(tempfile::tempdir().unwrap(), Arc::new(FixedClock::new())).await
+    async fn embedded() -> Self {
+        Self::over(tempfile::tempdir().unwrap(), Arc::new(FixedClock::new()), None).await
     }
 
-    async fn over(dir: TempDir, clock: Arc<FixedClock>) -> Self {
+    async fn nats() -> Self {
+        Self::over(tempfile::tempdir().unwrap(), Arc::new(FixedClock::new()), Some(NatsServer::start())).await
+    }
+
+    async fn over(dir: TempDir, clock: Arc<FixedClock>, server: Option<NatsServer>) -> Self {
         let journal = Arc::new(SqliteJournal::open(&DataDir::open(dir.path()).unwrap()).await.unwrap());
         let gate = Gate::new(MessageLimits::default());
-        let parts = KeeperParts { journal: journal.clone(), gate, keys: keys(), clock: clock.clone(), limits: LIMITS };
+        let parts = KeeperParts {
+            journal: journal.clone(),
+            gate: gate.clone(),
+            keys: one_key(),
+            clock: clock.clone(),
+            limits: LIMITS,
+        };
         let keeper = Keeper::open(parts).await.unwrap();
         let deaths = Arc::new(Deaths::default());
         keeper.notify(deaths.clone());
-        Self { dir, clock, bus: EmbeddedBus::keeping(keeper.clone()), keeper, journal, deaths }
+        let nats = match server {
+            None => None,
+            Some(server) => {
+                let parts = NatsParts {
+                    settings: settings(&server, 1),
+                    keeper: keeper.clone(),
+                    gate,
+                    keys: one_key(),
+                    vault: None,
+                };
+                let bus = NatsBus::open(parts).await.unwrap();
+                eventually("the server is looked at", async || (bus.health() == KeepHealth::Good).then_some(())).await;
+                Some((bus, server))
+            }
+        };
+        let bus: Arc<dyn Bus> = match &nats {
+            None => Arc::new(EmbeddedBus::keeping(keeper.clone())),
+            Some((bus, _)) => Arc::new(bus.clone()),
+        };
+        Self { dir, clock, bus, nats, keeper, journal, deaths }
     }
 
     /// The same directory, opened again.
     async fn again(self) -> Self {
-        let Self { dir, clock, keeper, journal, bus, .. } = self;
+        let Self { dir, clock, keeper, journal, bus, nats, .. } = self;
+        let server = match nats {
+            None => None,
+            Some((bus, server)) => {
+                bus.close().await;
+                Some(server)
+            }
+        };
         keeper.close().await;
         journal.close().await;
         drop((bus, keeper, journal));
-        Self::over(dir, clock).await
+        Self::over(dir, clock, server).await
+    }
+
+    async fn tend(&self) {
+        self.keeper.tend().await.unwrap();
+        if let Some((bus, _)) = &self.nats {
+            bus.tend().await;
+        }
+    }
+
+    /// How many messages there are in the one queue of a tenant, once that is so.
+    async fn has_messages(&self, tenant: &str, count: u64) {
+        let tenant = tenant.parse().unwrap();
+        let has = async || {
+            let views = self.bus.queues(&tenant);
+            (views.iter().map(|view| view.messages).sum::<u64>() == count).then_some(())
+        };
+        eventually("the queue has so many messages", has).await;
     }
 
     fn bind(&self, tenant: &str, agent: &str, topics: &[&str]) {
@@ -99,7 +168,7 @@ impl House {
 
     fn receiver(&self, tenant: &str, agent: &str, in_flight_max: u32) -> Arc<Desk> {
         let desk = Arc::new(Desk::new(born(tenant, agent), self.clock.clone()));
-        desk.subscribe(&self.bus, in_flight_max);
+        desk.subscribe(&*self.bus, in_flight_max);
         desk
     }
 
@@ -125,7 +194,7 @@ impl Desk {
         Self { caller, clock, taken: Mutex::default() }
     }
 
-    fn subscribe(self: &Arc<Self>, bus: &EmbeddedBus, in_flight_max: u32) -> SubscriptionId {
+    fn subscribe(self: &Arc<Self>, bus: &dyn Bus, in_flight_max: u32) -> SubscriptionId {
         let interest = Interest::own(self.caller.agent(), in_flight_max);
         bus.subscribe(Subscribe { tenant: self.caller.tenant().clone(), interest, queue: None }, self.clone())
     }
@@ -150,7 +219,7 @@ impl Inbound for Desk {
 
     fn take(&self, kept: &Kept<'_>) -> Handover {
         let gate = Gate::new(MessageLimits::default());
-        let verified = match gate.verify(kept.delivery(), &*keys(), Arrival::Kept) {
+        let verified = match gate.verify(kept.delivery(), &*one_key(), Arrival::Kept) {
             Ok(verified) => verified,
             Err(refused) => return Handover::Quarantined(refused.code()),
         };
@@ -167,9 +236,7 @@ fn again(cause: DeathCause) -> Verdict {
     Verdict::Retry { after: Some(Duration::ZERO), cause, detail: "once more".to_owned() }
 }
 
-#[tokio::test]
-async fn messages_wait_for_an_agent_that_does_not_run_and_come_in_their_order() {
-    let house = House::new().await;
+async fn messages_wait_for_an_agent_that_does_not_run_and_come_in_their_order(house: House) {
     house.bind("acme", "kb", &["news.>"]);
     let sender = Sender::in_tenant("acme");
     for number in 0..600 {
@@ -180,13 +247,12 @@ async fn messages_wait_for_an_agent_that_does_not_run_and_come_in_their_order() 
     for number in 0..600 {
         assert_eq!(kb.done(&house).await, (number.to_string(), 1));
     }
+    house.has_messages("acme", 0).await;
     let view = house.bus.queues(&"acme".parse().unwrap());
     assert_eq!((view.len(), view[0].messages, view[0].bytes, view[0].in_flight), (1, 0, 0, 0));
 }
 
-#[tokio::test]
-async fn what_was_kept_and_not_done_is_handed_out_again_after_a_restart_and_what_was_done_is_not() {
-    let house = House::new().await;
+async fn what_was_kept_and_not_done_is_handed_out_again_after_a_restart_and_what_was_done_is_not(house: House) {
     house.bind("acme", "kb", &[]);
     let sender = Sender::in_tenant("acme");
     for text in ["done", "taken", "waiting"] {
@@ -200,12 +266,11 @@ async fn what_was_kept_and_not_done_is_handed_out_again_after_a_restart_and_what
     house.bind("acme", "kb", &[]);
     let kb = house.receiver("acme", "kb", 1);
     assert_eq!(kb.done(&house).await, ("taken".to_owned(), 2));
-    assert_eq!(kb.done(&house).await, ("waiting".to_owned(), 2));
+    // Whether this one was handed out before the embedded bus does not know.
+    assert_eq!(kb.done(&house).await.0, "waiting");
 }
 
-#[tokio::test]
-async fn at_most_so_many_are_handed_out_at_once() {
-    let house = House::new().await;
+async fn at_most_so_many_are_handed_out_at_once(house: House) {
     house.bind("acme", "kb", &[]);
     let sender = Sender::in_tenant("acme");
     let kb = house.receiver("acme", "kb", 2);
@@ -218,9 +283,7 @@ async fn at_most_so_many_are_handed_out_at_once() {
     assert_eq!(body(kb.next().await.envelope()), "c");
 }
 
-#[tokio::test]
-async fn what_fails_is_tried_again_so_many_times_and_becomes_a_dead_letter_with_its_cause() {
-    let house = House::new().await;
+async fn what_fails_is_tried_again_so_many_times_and_becomes_a_dead_letter_with_its_cause(house: House) {
     house.bind("acme", "kb", &[]);
     let sender = Sender::in_tenant("acme");
     house.keep(sender.to_agent("kb", "poison")).await;
@@ -244,9 +307,7 @@ async fn what_fails_is_tried_again_so_many_times_and_becomes_a_dead_letter_with_
     assert!(house.letters("globex").await.is_empty());
 }
 
-#[tokio::test]
-async fn a_message_of_the_same_id_is_known_and_not_sent_twice() {
-    let house = House::new().await;
+async fn a_message_of_the_same_id_is_known_and_not_sent_twice(house: House) {
     house.bind("acme", "kb", &[]);
     // Two senders at gates of their own, whose ids count alike.
     let first = Sender::in_tenant("acme").to_agent("kb", "first");
@@ -257,13 +318,10 @@ async fn a_message_of_the_same_id_is_known_and_not_sent_twice() {
     house.keep(Sender::in_tenant("acme").to_agent("kb", "third")).await;
     let kb = house.receiver("acme", "kb", 10);
     assert_eq!(kb.done(&house).await.0, "first");
-    let view = house.bus.queues(&"acme".parse().unwrap());
-    assert_eq!(view[0].messages, 0, "{view:?}");
+    house.has_messages("acme", 0).await;
 }
 
-#[tokio::test]
-async fn a_tenant_keeps_no_more_than_it_may_and_room_comes_back_with_each_that_is_done() {
-    let house = House::new().await;
+async fn a_tenant_keeps_no_more_than_it_may_and_room_comes_back_with_each_that_is_done(house: House) {
     house.bind("acme", "kb", &[]);
     house.bind("globex", "kb", &[]);
     let acme = "acme".parse().unwrap();
@@ -276,12 +334,11 @@ async fn a_tenant_keeps_no_more_than_it_may_and_room_comes_back_with_each_that_i
     house.keep(Sender::in_tenant("globex").to_agent("kb", "of another tenant")).await;
     let kb = house.receiver("acme", "kb", 1);
     kb.done(&house).await;
+    house.has_messages("acme", 1).await;
     house.keep(sender.to_agent("kb", "d")).await;
 }
 
-#[tokio::test]
-async fn a_queue_that_nobody_has_takes_nothing_and_what_waits_for_a_deleted_agent_becomes_dead_letters() {
-    let house = House::new().await;
+async fn a_queue_that_nobody_has_takes_nothing_and_what_waits_for_a_deleted_agent_becomes_dead_letters(house: House) {
     house.bind("acme", "kb", &[]);
     let sender = Sender::in_tenant("acme");
     assert_eq!(house.bus.keep(sender.to_agent("nobody", "x")).await, Err(BusError::NoReceiver));
@@ -297,31 +354,27 @@ async fn a_queue_that_nobody_has_takes_nothing_and_what_waits_for_a_deleted_agen
     assert_eq!(house.bus.keep(sender.to_agent("kb", "x")).await, Err(BusError::NoReceiver));
 }
 
-#[tokio::test]
-async fn what_waits_for_longer_than_its_tenant_keeps_messages_expires() {
-    let house = House::new().await;
+async fn what_waits_for_longer_than_its_tenant_keeps_messages_expires(house: House) {
     house.bind("acme", "kb", &[]);
     house.keep(Sender::in_tenant("acme").to_agent("kb", "old")).await;
     house.clock.advance_ms(3_600_000);
-    house.keeper.tend().await.unwrap();
+    house.tend().await;
     assert!(house.letters("acme").await.is_empty(), "an hour is not over before it is past");
     house.clock.advance_ms(1);
-    house.keeper.tend().await.unwrap();
+    house.tend().await;
     eventually("the letter is written", async || (house.letters("acme").await.len() == 1).then_some(())).await;
     let letter = house.letters("acme").await.remove(0);
     assert_eq!((letter.death.cause, letter.death.attempts, letter.kept), (DeathCause::Expired, 0, NOW));
 }
 
-#[tokio::test]
-async fn what_goes_back_keeps_its_place_and_was_no_attempt() {
-    let house = House::new().await;
+async fn what_goes_back_keeps_its_place_and_was_no_attempt(house: House) {
     house.bind("acme", "kb", &[]);
     let sender = Sender::in_tenant("acme");
     for text in ["a", "b", "c"] {
         house.keep(sender.to_agent("kb", text)).await;
     }
     let leaves = Arc::new(Desk::new(born("acme", "kb"), house.clock.clone()));
-    let subscription = leaves.subscribe(&house.bus, 2);
+    let subscription = leaves.subscribe(&*house.bus, 2);
     let (a, b) = (leaves.next().await, leaves.next().await);
     house.bus.unsubscribe(&"acme".parse().unwrap(), subscription);
     house.bus.settle(&b, Verdict::Back);

@@ -1,0 +1,38 @@
+//! The bus of several hosts: what is volatile goes over core NATS, what must not be lost over `JetStream`.
+//!
+//! Nothing that comes from the server is believed: it is handed to the receivers as bytes, for the gate to verify.
+
+mod bindings;
+mod bus;
+mod connection;
+mod done;
+mod gossip;
+mod keys;
+mod outbox;
+mod peers;
+mod pull;
+mod servers;
+mod settings;
+mod settle;
+mod streams;
+mod subjects;
+mod wire;
+
+pub use bus::{NatsBus, NatsParts};
+pub use settings::{BadCredentials, Class, HostId, NatsCredentials, NatsSettings};
+
+/// Why NATS did not do it.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot {act} over NATS")]
+pub struct NatsError {
+    /// What was tried: `create the stream`.
+    pub act: &'static str,
+    /// Why it failed.
+    #[source]
+    pub source: Box<dyn std::error::Error + Send + Sync>,
+}
+
+/// What was tried, round the cause.
+fn failed<E: Into<Box<dyn std::error::Error + Send + Sync>>>(act: &'static str) -> impl FnOnce(E) -> NatsError {
+    move |source| NatsError { act, source: source.into() }
+}

@@ -1,0 +1,374 @@
+//! From the journal into the stream: what this host has taken goes there in order, and stays here until somebody has handled it.
+
+use std::collections::{HashMap, VecDeque};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use async_nats::jetstream::message::PublishMessage;
+use async_nats::jetstream::stream::Stream;
+use bytes::Bytes;
+use foldhash::fast::RandomState;
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesOrdered;
+use host_gate::Delivery;
+use host_model::{MessageId, Queue, TenantId, Timestamp};
+use parking_lot::Mutex;
+use tokio::sync::{Notify, oneshot};
+
+use super::connection::Connection;
+use super::done::{End, Memory};
+use super::streams::Streams;
+use super::subjects::{kept, kept_of};
+use super::{NatsError, failed};
+use crate::{Handover, Inbound, Kept, NotTaken};
+
+/// Messages of one queue that are in the stream, or on their way there, from this host; the others wait in its journal.
+pub(super) const IN_STREAM_MAX: u32 = 4_096;
+/// Bytes of one tenant's frames that are held for it.
+const BYTES_MAX: usize = 16 << 20;
+/// Messages that are sent before the first of them is acknowledged.
+const WINDOW: usize = 512;
+/// The waits between two tries.
+const WAIT_MIN: Duration = Duration::from_millis(50);
+const WAIT_MAX: Duration = Duration::from_secs(2);
+/// A message that is in the stream for less long may not be seen in a list of it yet.
+const SETTLED: Duration = Duration::from_secs(5);
+
+/// One tenant's messages on their way into its stream.
+pub(super) struct Outbox {
+    tenant: TenantId,
+    bytes: AtomicUsize,
+    state: Mutex<State>,
+    more: Notify,
+}
+
+#[derive(Default)]
+struct State {
+    to_send: VecDeque<Key>,
+    held: HashMap<Key, Held, RandomState>,
+    waiting: HashMap<MessageId, Waiting, RandomState>,
+}
+
+type Key = (Queue, MessageId);
+
+/// A message that is not handled yet.
+struct Held {
+    kept: Timestamp,
+    address: String,
+    frame: Arc<[u8]>,
+    /// When the server acknowledged it, and where it lies.
+    stored: Option<(Instant, u64)>,
+    /// It was not among what the stream holds when that was last looked at.
+    missed: bool,
+}
+
+/// Who waits until a message is in the stream, and for how many of its queues.
+struct Waiting {
+    queues: usize,
+    reply: oneshot::Sender<()>,
+}
+
+/// The way of one queue's messages from the journal into the outbox.
+pub(super) struct Gateway {
+    pub(super) outbox: Arc<Outbox>,
+    pub(super) memory: Arc<Memory>,
+}
+
+impl Inbound for Gateway {
+    fn deliver(&self, _: Delivery) -> Result<(), NotTaken> {
+        Err(NotTaken::Refused)
+    }
+
+    /// What ended while this host was down is not sent again.
+    fn take(&self, kept: &Kept<'_>) -> Handover {
+        match self.memory.end_of(kept.tenant(), kept.queue(), kept.message()) {
+            None => self.outbox.take(kept),
+            Some(end) => ended(end),
+        }
+    }
+}
+
+/// How the journal is told of an ending elsewhere.
+pub(super) fn ended(end: End) -> Handover {
+    use crate::Verdict::{Dead, Done};
+    match end {
+        End::Done => Handover::Ended(Done),
+        End::Dead { cause, detail, .. } => Handover::Ended(Dead { cause, detail }),
+        End::Quarantined => Handover::Quarantined("refused-by-its-receiver"),
+    }
+}
+
+impl Outbox {
+    pub(super) fn new(tenant: TenantId) -> Self {
+        Self { tenant, bytes: AtomicUsize::new(0), state: Mutex::default(), more: Notify::new() }
+    }
+
+    fn take(&self, kept: &Kept<'_>) -> Handover {
+        let len = kept.frame().len();
+        let mut state = self.state.lock();
+        let held = self.bytes.load(Ordering::Relaxed);
+        if held > 0 && held.saturating_add(len) > BYTES_MAX {
+            return Handover::Full;
+        }
+        self.bytes.fetch_add(len, Ordering::Relaxed);
+        let key = (kept.queue().clone(), kept.message());
+        let (address, frame) = (kept.address().to_owned(), kept.frame().clone());
+        state.held.insert(key.clone(), Held { kept: kept.kept(), address, frame, stored: None, missed: false });
+        state.to_send.push_back(key);
+        self.more.notify_one();
+        Handover::Taken
+    }
+
+    /// A message was handled in one queue. False if it is none of this host's.
+    pub(super) fn end(&self, queue: &Queue, message: MessageId) -> bool {
+        let mut state = self.state.lock();
+        let Some(held) = state.held.remove(&(queue.clone(), message)) else { return false };
+        self.bytes.fetch_sub(held.frame.len(), Ordering::Relaxed);
+        if held.stored.is_none() {
+            state.arrived(message);
+        }
+        true
+    }
+
+    /// What was taken before so long, with its place in the stream if it has one.
+    pub(super) fn older_than(&self, now: Timestamp, age: Duration) -> Vec<(Queue, MessageId, Option<u64>)> {
+        let age_ms = u64::try_from(age.as_millis()).unwrap_or(u64::MAX);
+        let is_old = |held: &Held| held.kept.as_millis().saturating_add(age_ms) < now.as_millis();
+        let state = self.state.lock();
+        let old = state.held.iter().filter(|(_, held)| is_old(held));
+        old.map(|((queue, message), held)| (queue.clone(), *message, held.place())).collect()
+    }
+
+    /// A queue is no more: what waited in it was given up.
+    pub(super) fn forget(&self, queue: &Queue) {
+        let mut state = self.state.lock();
+        let mut gone = 0;
+        state.held.retain(|key, held| {
+            let stays = key.0 != *queue;
+            gone += if stays { 0 } else { held.frame.len() };
+            stays
+        });
+        state.to_send.retain(|key| key.0 != *queue);
+        self.bytes.fetch_sub(gone, Ordering::Relaxed);
+    }
+
+    /// Waits until a message is in the stream for so many queues. To be asked before it is kept.
+    pub(super) fn expect(&self, message: MessageId) -> Expected {
+        let (reply, stored) = oneshot::channel();
+        self.state.lock().waiting.insert(message, Waiting { queues: usize::MAX, reply });
+        Expected(stored)
+    }
+
+    /// How many queues there are. Returns at once if all have it already, as when a message is sent a second time.
+    pub(super) fn expect_in(&self, message: MessageId, queues: usize) {
+        let mut state = self.state.lock();
+        let Some(waiting) = state.waiting.get_mut(&message) else { return };
+        let arrived = usize::MAX - waiting.queues;
+        waiting.queues = queues.saturating_sub(arrived);
+        if waiting.queues == 0 {
+            state.all_arrived(message);
+        }
+    }
+
+    pub(super) fn give_up(&self, message: MessageId) {
+        self.state.lock().waiting.remove(&message);
+    }
+
+    /// Sends for as long as the host runs.
+    pub(super) async fn run(self: Arc<Self>, connection: Connection, streams: Streams) {
+        let mut wait = WAIT_MIN;
+        loop {
+            if self.state.lock().to_send.is_empty() {
+                self.more.notified().await;
+                continue;
+            }
+            connection.up().await;
+            match self.send_all(&streams).await {
+                Ok(()) => wait = WAIT_MIN,
+                Err(error) => {
+                    tracing::warn!(
+                        tenant = %self.tenant, error = error.source.to_string(),
+                        "messages wait on this host: they could not be put into the stream"
+                    );
+                    tokio::time::sleep(wait).await;
+                    wait = wait.saturating_mul(2).min(WAIT_MAX);
+                }
+            }
+        }
+    }
+
+    /// Sends what waits, in order. What was not acknowledged stays in front.
+    async fn send_all(&self, streams: &Streams) -> Result<(), NatsError> {
+        streams.of(&self.tenant).await?;
+        let mut acks = FuturesOrdered::new();
+        let mut failure = None;
+        loop {
+            while failure.is_none()
+                && acks.len() < WINDOW
+                && let Some((key, publish)) = self.next()
+            {
+                let subject = kept(&self.tenant, &key.0, key.1, &publish.0);
+                // The queue is part of it: a message in two queues is two to the server.
+                let id = format!("{}.{}", key.0, key.1);
+                let message = PublishMessage::build().payload(publish.1).message_id(id);
+                match streams.jetstream().send_publish(subject, message).await {
+                    Ok(ack) => acks.push_back(acknowledged(key, ack)),
+                    Err(error) => {
+                        self.put_back(key);
+                        failure = Some(failed("put a message into the stream")(error));
+                    }
+                }
+            }
+            match acks.next().await {
+                None => return failure.map_or(Ok(()), Err),
+                Some((key, Ok(sequence))) => self.stored(&key, sequence),
+                Some((key, Err(error))) => {
+                    self.put_back(key);
+                    failure.get_or_insert(error);
+                }
+            }
+        }
+    }
+
+    /// The next message to be sent. It stays held.
+    fn next(&self) -> Option<(Key, (String, Bytes))> {
+        let mut state = self.state.lock();
+        while let Some(key) = state.to_send.pop_front() {
+            if let Some(held) = state.held.get(&key) {
+                let publish = (held.address.clone(), Bytes::from_owner(held.frame.clone()));
+                return Some((key, publish));
+            }
+        }
+        None
+    }
+
+    /// Before everything that was not tried yet, behind what was tried before it.
+    fn put_back(&self, key: Key) {
+        let mut state = self.state.lock();
+        let behind = state.to_send.iter().take_while(|other| other.1 < key.1 && other.0 == key.0).count();
+        state.to_send.insert(behind, key);
+    }
+
+    fn stored(&self, key: &Key, sequence: u64) {
+        let mut state = self.state.lock();
+        if let Some(held) = state.held.get_mut(key) {
+            held.stored = Some((Instant::now(), sequence));
+            held.missed = false;
+            state.arrived(key.1);
+        }
+    }
+
+    /// Compares what this host has put into the stream with what is there, and sends again what is missing and was not handled.
+    /// Returns how many that is. What is missed for the first time may be on its way through another host.
+    pub(super) async fn look(&self, streams: &Streams, memory: &Memory) -> Result<usize, NatsError> {
+        if !self.state.lock().held.values().any(Held::is_settled) {
+            return Ok(0);
+        }
+        let there = if streams.has(&self.tenant).await? {
+            Some(self.there(&streams.of(&self.tenant).await?).await?)
+        } else {
+            None
+        };
+        let mut state = self.state.lock();
+        let State { to_send, held, .. } = &mut *state;
+        let mut lost: Vec<Key> = Vec::new();
+        for (key, held) in held.iter_mut().filter(|(_, held)| held.is_settled()) {
+            let subject = kept(&self.tenant, &key.0, key.1, &held.address);
+            if there.as_ref().is_some_and(|there| there.contains_key(&subject))
+                || memory.end_of(&self.tenant, &key.0, key.1).is_some()
+            {
+                held.missed = false;
+            } else if held.missed || there.is_none() {
+                (held.stored, held.missed) = (None, false);
+                lost.push(key.clone());
+            } else {
+                held.missed = true;
+            }
+        }
+        // Ids grow with time: the oldest first.
+        lost.sort_by_key(|key| key.1);
+        let count = lost.len();
+        for key in lost.into_iter().rev() {
+            to_send.push_front(key);
+        }
+        drop(state);
+        self.more.notify_one();
+        Ok(count)
+    }
+
+    async fn there(&self, stream: &Stream) -> Result<HashMap<String, usize>, NatsError> {
+        let mut subjects = stream.info_with_subjects(kept_of(&self.tenant)).await.map_err(failed("list the stream"))?;
+        let mut there = HashMap::new();
+        while let Some(subject) = subjects.next().await {
+            let (subject, count) = subject.map_err(failed("list the stream"))?;
+            there.insert(subject, count);
+        }
+        Ok(there)
+    }
+}
+
+impl Held {
+    /// Where it lies in the stream, as far as the server has said.
+    fn place(&self) -> Option<u64> {
+        self.stored.map(|(_, sequence)| sequence).filter(|sequence| *sequence > 0)
+    }
+
+    fn is_settled(&self) -> bool {
+        self.stored.is_some_and(|(at, _)| at.elapsed() >= SETTLED)
+    }
+}
+
+impl State {
+    fn arrived(&mut self, message: MessageId) {
+        if let Some(waiting) = self.waiting.get_mut(&message) {
+            waiting.queues -= 1;
+            if waiting.queues == 0 {
+                self.all_arrived(message);
+            }
+        }
+    }
+
+    fn all_arrived(&mut self, message: MessageId) {
+        if let Some(Waiting { reply, .. }) = self.waiting.remove(&message) {
+            // Whoever asked may have stopped waiting.
+            let _ = reply.send(());
+        }
+    }
+}
+
+/// A wait for a message to be in the stream.
+pub(super) struct Expected(oneshot::Receiver<()>);
+
+impl Expected {
+    /// Returns once it is there; false if nobody will ever say so.
+    pub(super) async fn stored(self) -> bool {
+        self.0.await.is_ok()
+    }
+}
+
+type Acknowledged = Pin<Box<dyn Future<Output = (Key, Result<u64, NatsError>)> + Send>>;
+
+/// The sequence of a message in the stream. One that lies there already was acknowledged before, and that was lost on the way.
+fn acknowledged(key: Key, ack: async_nats::jetstream::context::PublishAckFuture) -> Acknowledged {
+    Box::pin(async move {
+        match ack.await {
+            Ok(ack) => (key, Ok(ack.sequence)),
+            Err(error) if is_there_already(&error) => (key, Ok(0)),
+            Err(error) => (key, Err(failed("put a message into the stream")(error))),
+        }
+    })
+}
+
+/// `JSStreamStoreFailedF` with "maximum messages per subject exceeded": the subject names this message alone.
+fn is_there_already(error: &async_nats::jetstream::context::PublishError) -> bool {
+    let mut cause: Option<&dyn std::error::Error> = Some(error);
+    while let Some(error) = cause {
+        if error.to_string().contains("maximum messages per subject exceeded") {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
+}

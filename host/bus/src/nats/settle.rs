@@ -1,0 +1,144 @@
+//! One task that ends messages: first in the log that all hosts read, then at the server.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_nats::jetstream::AckKind;
+use async_nats::jetstream::message::Acker;
+use host_model::{MessageId, Queue, TenantId};
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+
+use super::connection::Connection;
+use super::done::{self, Ended, Memory};
+use super::streams::Streams;
+use super::{NatsError, failed};
+
+/// Endings that are written in one step.
+const BATCH_MAX: usize = 1_024;
+/// How long to wait before a log that could not be written is tried again.
+const WRITE_WAIT: Duration = Duration::from_millis(200);
+
+/// Something to tell the server of a message.
+pub(super) enum Settling {
+    /// It has ended.
+    Ended { tenant: TenantId, ended: Ended, acker: Arc<Acker> },
+    /// It is known to have ended, or is nothing that was kept.
+    Forget { acker: Arc<Acker> },
+    /// It is to be handed out again, at once or after a while.
+    Later { acker: Arc<Acker>, after: Option<Duration> },
+}
+
+/// What waits to be told. Bounded by what receivers may have in flight.
+#[derive(Clone, Default)]
+pub(super) struct Settles(Arc<Inner>);
+
+#[derive(Default)]
+struct Inner {
+    waiting: Mutex<VecDeque<Settling>>,
+    more: Notify,
+}
+
+/// Who is told that the server knows of an ending.
+pub(super) trait OnAcknowledged: Send + Sync {
+    fn acknowledged(&self, tenant: &TenantId, queue: &Queue, message: MessageId);
+}
+
+type Endings = Vec<(Ended, Arc<Acker>)>;
+
+impl Settles {
+    pub(super) fn push(&self, settling: Settling) {
+        self.0.waiting.lock().push_back(settling);
+        self.0.more.notify_one();
+    }
+
+    /// Whether everything was told.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.waiting.lock().is_empty()
+    }
+
+    fn take(&self) -> Vec<Settling> {
+        let mut waiting = self.0.waiting.lock();
+        let count = waiting.len().min(BATCH_MAX);
+        waiting.drain(..count).collect()
+    }
+
+    /// Tells for as long as the host runs.
+    pub(super) async fn run(
+        self,
+        connection: Connection,
+        streams: Streams,
+        memory: Arc<Memory>,
+        on_acknowledged: Arc<dyn OnAcknowledged>,
+    ) {
+        loop {
+            let batch = self.take();
+            if batch.is_empty() {
+                self.0.more.notified().await;
+                continue;
+            }
+            let mut ended: BTreeMap<TenantId, Endings> = BTreeMap::new();
+            for settling in batch {
+                match settling {
+                    Settling::Ended { tenant, ended: how, acker } => {
+                        ended.entry(tenant).or_default().push((how, acker))
+                    }
+                    Settling::Forget { acker } => tell(&acker, AckKind::Ack).await,
+                    Settling::Later { acker, after } => tell(&acker, AckKind::Nak(after)).await,
+                }
+            }
+            while let Err(error) = write(&streams, &ended).await {
+                tracing::warn!(
+                    error = error.source.to_string(),
+                    "what was handled cannot be written down; it is tried again"
+                );
+                tokio::time::sleep(WRITE_WAIT).await;
+                connection.up().await;
+            }
+            for (tenant, endings) in ended {
+                acknowledge(&memory, &*on_acknowledged, &tenant, endings).await;
+            }
+        }
+    }
+}
+
+/// Puts all of it into the log, and returns when the server has synced it.
+async fn write(streams: &Streams, ended: &BTreeMap<TenantId, Endings>) -> Result<(), NatsError> {
+    let mut acks = Vec::with_capacity(ended.len());
+    for (tenant, endings) in ended {
+        let (subject, bytes) = done::entry(tenant, endings.iter().map(|(ended, _)| ended.clone()).collect())?;
+        let ack = streams.jetstream().publish(subject, bytes.into()).await;
+        acks.push(ack.map_err(failed("write down what was handled"))?);
+    }
+    for ack in acks {
+        ack.await.map_err(failed("write down what was handled"))?;
+    }
+    Ok(())
+}
+
+/// Acknowledges what is in the log. The server takes acknowledgements of one connection in order, so that its answer to the last one
+/// stands for all; one that is lost all the same comes back, and is known from the log.
+async fn acknowledge(memory: &Memory, on_acknowledged: &dyn OnAcknowledged, tenant: &TenantId, mut endings: Endings) {
+    for (ended, _) in &endings {
+        memory.add(tenant, ended);
+    }
+    let last = endings.pop();
+    for (_, acker) in &endings {
+        tell(acker, AckKind::Ack).await;
+    }
+    if let Some((_, acker)) = &last
+        && let Err(error) = acker.double_ack().await
+    {
+        tracing::debug!(%error, "an acknowledgement was not confirmed");
+    }
+    for (ended, _) in endings.into_iter().chain(last) {
+        on_acknowledged.acknowledged(tenant, &ended.queue, ended.message);
+    }
+}
+
+async fn tell(acker: &Acker, kind: AckKind) {
+    if let Err(error) = acker.ack_with(kind).await {
+        tracing::debug!(%error, "the server was not told of a message; it hands it out again");
+    }
+}

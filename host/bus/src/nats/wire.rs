@@ -1,0 +1,78 @@
+//! What is heard on a tenant's subjects, and for how long this host listens.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use foldhash::fast::RandomState;
+use host_model::{AgentId, MessageId, TenantId};
+use parking_lot::Mutex;
+use serde::Deserialize;
+use tokio_util::sync::CancellationToken;
+
+use super::peers::{Peers, Route};
+use super::subjects;
+use crate::EmbeddedBus;
+use crate::carried::{Arrived, Carried, Place};
+
+/// The tenants that are listened to.
+#[derive(Default)]
+pub(super) struct Listening(Mutex<HashMap<TenantId, CancellationToken, RandomState>>);
+
+impl Listening {
+    /// Begins or ends listening, if that is not so already.
+    pub(super) fn follow(&self, tenant: &TenantId, wanted: bool, begin: impl FnOnce(TenantId, CancellationToken)) {
+        let mut tenants = self.0.lock();
+        match (wanted, tenants.contains_key(tenant)) {
+            (true, false) => {
+                let over = CancellationToken::new();
+                tenants.insert(tenant.clone(), over.clone());
+                drop(tenants);
+                begin(tenant.clone(), over);
+            }
+            (false, true) => {
+                if let Some(over) = tenants.remove(tenant) {
+                    over.cancel();
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+/// The id that a frame names. It is not verified: who lies about it is refused by the receiver.
+#[derive(Deserialize)]
+struct Named {
+    id: MessageId,
+}
+
+/// Hands what came over the wire to the receivers of this host that it is for. They verify it.
+pub(super) fn take_in(tenant: &TenantId, message: &async_nats::Message, local: &EmbeddedBus, peers: &Peers) {
+    let Some((address, to)) = subjects::read(tenant, &message.subject) else {
+        return tracing::warn!(%tenant, subject = %message.subject, "a subject on the wire is none that a host writes");
+    };
+    let arrived = Arrived { tenant: tenant.clone(), address, to, bytes: Arc::from(&message.payload[..]) };
+    let Ok(Named { id }) = serde_json::from_slice::<Named>(&arrived.bytes) else {
+        // Whoever receives it refuses it, and that is in the audit.
+        return hand_on_malformed(tenant, &arrived, local);
+    };
+    let handed = match arrived.place() {
+        Place::Reply => local.answer(&arrived),
+        place @ Place::Queue(queue) => match peers.route_to_queue(tenant, place, id, local.has_queue(tenant, queue)) {
+            Route { here: true, .. } => local.hand_on(tenant, &arrived, |_| true),
+            Route { here: false, .. } => Ok(()),
+        },
+        Place::Topic(topic) => {
+            local.hand_on(tenant, &arrived, |group: &AgentId| peers.is_ours(tenant, topic, group, id))
+        }
+    };
+    if let Err(error) = handed {
+        tracing::debug!(%tenant, %error, "a message from the wire was not taken");
+    }
+    local.show(tenant, &arrived);
+}
+
+fn hand_on_malformed(tenant: &TenantId, arrived: &Arrived, local: &EmbeddedBus) {
+    if let Err(error) = local.hand_on(tenant, arrived, |_| true) {
+        tracing::debug!(%tenant, %error, "a malformed message from the wire was not taken");
+    }
+}

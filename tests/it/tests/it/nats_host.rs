@@ -1,0 +1,75 @@
+//! Hosts of one NATS in this process, as far as their buses go.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use host_bus::{
+    Bus as _, Class, HostId, KeepHealth, Keeper, KeeperParts, NatsBus, NatsCredentials, NatsParts, NatsSettings,
+    QueueLimits,
+};
+use host_gate::{Gate, MessageLimits};
+use host_store::{DataDir, SqliteJournal};
+use tempfile::TempDir;
+use tests_kit::gate::{FixedClock, one_key};
+use tests_kit::{NatsServer, eventually};
+
+/// What each tenant may keep.
+pub(crate) const LIMITS: QueueLimits = QueueLimits {
+    messages_max: 10_000,
+    bytes_max: 64 << 20,
+    letters_max: 10,
+    retention: Duration::from_hours(1),
+    attempts_max: 3,
+};
+
+/// One host's bus, over a journal of its own.
+pub(crate) struct NatsHost {
+    pub(crate) bus: NatsBus,
+    pub(crate) keeper: Keeper,
+    pub(crate) journal: Arc<SqliteJournal>,
+    pub(crate) clock: Arc<FixedClock>,
+    pub(crate) dir: TempDir,
+}
+
+/// How a host reaches a server of the tests.
+pub(crate) fn settings(server: &NatsServer, host: u64) -> NatsSettings {
+    let read = |path| NatsCredentials::read(&std::fs::read_to_string(path).unwrap()).unwrap();
+    NatsSettings {
+        servers: vec![server.url().to_owned()],
+        credentials: Some(read(server.credentials())),
+        system: Some(read(server.system_credentials())),
+        class: Class::Durable,
+        host: HostId(host),
+    }
+}
+
+impl NatsHost {
+    /// A host with a fresh journal, once it has looked at the server.
+    pub(crate) async fn on(server: &NatsServer, host: u64) -> Self {
+        let started = Self::over(tempfile::tempdir().unwrap(), settings(server, host)).await;
+        started.is(KeepHealth::Good).await;
+        started
+    }
+
+    /// A host over a journal that may be there already.
+    pub(crate) async fn over(dir: TempDir, settings: NatsSettings) -> Self {
+        let journal = Arc::new(SqliteJournal::open(&DataDir::open(dir.path()).unwrap()).await.unwrap());
+        let (gate, clock) = (Gate::new(MessageLimits::default()), Arc::new(FixedClock::new()));
+        let parts = KeeperParts {
+            journal: journal.clone(),
+            gate: gate.clone(),
+            keys: one_key(),
+            clock: clock.clone(),
+            limits: LIMITS,
+        };
+        let keeper = Keeper::open(parts).await.unwrap();
+        let parts = NatsParts { settings, keeper: keeper.clone(), gate, keys: one_key(), vault: None };
+        let bus = NatsBus::open(parts).await.unwrap();
+        Self { bus, keeper, journal, clock, dir }
+    }
+
+    /// Returns once messages are kept so.
+    pub(crate) async fn is(&self, health: KeepHealth) {
+        eventually(health.as_str(), async || (self.bus.health() == health).then_some(())).await;
+    }
+}
