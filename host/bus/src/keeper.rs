@@ -289,15 +289,29 @@ pub(crate) struct Begun {
     id: MessageId,
     /// In how many queues it will wait.
     pub(crate) queues: usize,
-    wait: Option<oneshot::Receiver<Result<(), BusError>>>,
+    wait: Option<oneshot::Receiver<Result<Synced, BusError>>>,
+}
+
+/// A message that is on the disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Synced {
+    /// Since now.
+    New,
+    /// It was there before.
+    Known,
 }
 
 impl Begun {
     /// Returns once it is synced.
     pub(crate) async fn kept(self) -> Result<Receipt, BusError> {
-        if let Some(wait) = self.wait {
-            wait.await.unwrap_or(Err(BusError::Unkept(KeepHealth::Broken)))?;
-        }
-        Ok(Receipt { id: self.id, durability: Durability::Durable })
+        self.synced().await.map(|(receipt, _)| receipt)
+    }
+
+    pub(crate) async fn synced(self) -> Result<(Receipt, Synced), BusError> {
+        let synced = match self.wait {
+            Some(wait) => wait.await.unwrap_or(Err(BusError::Unkept(KeepHealth::Broken)))?,
+            None => Synced::New,
+        };
+        Ok((Receipt { id: self.id, durability: Durability::Durable }, synced))
     }
 }

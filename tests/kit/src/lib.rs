@@ -27,6 +27,7 @@ mod wait;
 mod watch;
 
 pub use api::{Answer, Api};
+pub use async_nats;
 pub use cli::Ran;
 pub use host::{Host, Setup};
 pub use nats::{NatsCluster, NatsServer, NatsSetup, Proxy};

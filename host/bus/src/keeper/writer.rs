@@ -11,6 +11,7 @@ use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use super::Synced;
 use super::pump::Pump;
 use super::tenant::Reserved;
 use crate::{BusError, Change, Changed, Journal, JournalError, Keep, KeepHealth, LetterId};
@@ -33,7 +34,7 @@ pub(super) struct Keeping {
     pub(super) reserved: Reserved,
     /// Its queues, in the order in which `keep` names them.
     pub(super) pumps: Vec<Arc<Pump>>,
-    pub(super) reply: oneshot::Sender<Result<(), BusError>>,
+    pub(super) reply: oneshot::Sender<Result<Synced, BusError>>,
 }
 
 impl Keeping {
@@ -231,7 +232,7 @@ struct Group {
 struct Asked {
     reserved: Reserved,
     pumps: Vec<Arc<Pump>>,
-    reply: oneshot::Sender<Result<(), BusError>>,
+    reply: oneshot::Sender<Result<Synced, BusError>>,
 }
 
 impl Group {
@@ -275,16 +276,16 @@ impl Group {
 
 /// A kept message goes into the windows of its queues, in the order of the journal. A letter that is gone meanwhile is not sent
 /// again.
-fn hand_on(change: &Change, answer: Changed, reserved: Reserved, pumps: &[Arc<Pump>]) -> Result<(), BusError> {
+fn hand_on(change: &Change, answer: Changed, reserved: Reserved, pumps: &[Arc<Pump>]) -> Result<Synced, BusError> {
     match (change, answer) {
         (Change::Keep(keep) | Change::Replay { keep, .. }, Changed::Kept(position)) => {
             reserved.keep();
             for pump in pumps {
                 pump.kept(keep, position);
             }
-            Ok(())
+            Ok(Synced::New)
         }
-        (_, Changed::Known(_)) => Ok(()),
+        (_, Changed::Known(_)) => Ok(Synced::Known),
         _ => Err(BusError::NoReceiver),
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use async_nats::{Client, SubscribeError};
 use bytes::Bytes;
 use foldhash::fast::RandomState;
 use futures_util::{FutureExt as _, StreamExt as _};
@@ -30,6 +31,7 @@ use super::streams::Streams;
 use super::wire::{self, Listening};
 use super::{Class, NatsError, NatsSettings, servers};
 use crate::carried::{Carried, Place};
+use crate::keeper::Synced;
 use crate::{
     Binding, Bus, BusError, EmbeddedBus, Forgetting, Inbound, Interest, JournalError, KeepHealth, Keeper, Keeping,
     Letter, QueueLimits, QueueView, Subject, Subscribe, SubscriptionId, Verdict,
@@ -74,7 +76,7 @@ struct Inner {
     changed: Arc<Notify>,
     shared: Arc<Shared>,
     bindings: Arc<Bindings>,
-    listening: Listening,
+    listening: Arc<Listening>,
     outboxes: RwLock<HashMap<TenantId, Arc<Outbox>, RandomState>>,
     gateways: Mutex<HashMap<(TenantId, Queue), SubscriptionId, RandomState>>,
     intakes: RwLock<HashMap<(TenantId, Queue), Arc<Intake>, RandomState>>,
@@ -106,7 +108,7 @@ impl NatsBus {
             changed: Arc::default(),
             shared,
             bindings: Arc::new(Bindings::new(host)),
-            listening: Listening::default(),
+            listening: Arc::default(),
             outboxes: RwLock::default(),
             gateways: Mutex::default(),
             intakes: RwLock::default(),
@@ -174,6 +176,7 @@ impl Inner {
                 client: connection.client.clone(),
                 peers: self.peers.clone(),
                 local: self.local.clone(),
+                listening: self.listening.clone(),
                 changed: self.changed.clone(),
             }
             .run(),
@@ -181,11 +184,12 @@ impl Inner {
         self.spawn(self.bindings.clone().run(connection.clone(), streams.clone(), self.clone()));
         self.spawn(settles.clone().run(connection.clone(), streams.clone(), memory.clone(), self.clone()));
         let (read, log_read) = watch::channel(false);
-        self.spawn(done::follow(streams.clone(), memory.clone(), self.clone(), read));
+        self.spawn(done::follow(connection.clone(), streams.clone(), memory.clone(), self.clone(), read));
         self.spawn(self.clone().forward_when(log_read));
         let inner = self.clone();
         self.spawn(pull::progress(move || inner.intakes.read().values().cloned().collect()));
         self.spawn(self.clone().look());
+        self.spawn(self.clone().hear_answers());
     }
 
     fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
@@ -294,8 +298,13 @@ impl Inner {
         Box::pin(async move {
             let kept = async {
                 let begun = begun?;
-                outbox.expect_in(id, begun.queues);
-                begun.kept().await
+                let queues = begun.queues;
+                let (receipt, synced) = begun.synced().await?;
+                match synced {
+                    Synced::New => outbox.expect_in(id, queues),
+                    Synced::Known => outbox.expect_known(id),
+                }
+                Ok::<Receipt, BusError>(receipt)
             };
             let receipt = kept.await.inspect_err(|_| outbox.give_up(id))?;
             let receipt = match expected {
@@ -310,9 +319,7 @@ impl Inner {
             };
             let stamped = Arc::new(stamped);
             inner.local.show(&tenant, &stamped);
-            if inner.peers.want_any_of(&tenant) {
-                inner.show_elsewhere(&stamped);
-            }
+            inner.show_elsewhere(&stamped);
             Ok(receipt)
         })
     }
@@ -332,21 +339,34 @@ impl Inner {
         if len_max == 0 || len <= len_max { Ok(()) } else { Err(BusError::TooLarge { len, len_max }) }
     }
 
-    /// Shows a kept message to those who watch on other hosts: there it finds no receiver, because the stream has it.
-    fn show_elsewhere(&self, _stamped: &Arc<Stamped>) {}
+    /// Shows a kept message to those who watch on other hosts.
+    fn show_elsewhere(&self, stamped: &Stamped) {
+        let envelope = stamped.envelope();
+        if self.peers.watch(&envelope.tenant)
+            && let Err(error) =
+                self.send_on(super::subjects::shown(&envelope.tenant, &envelope.to.to_string()), stamped)
+        {
+            // Who watches misses it; its receivers have it.
+            tracing::debug!(%error, "a kept message is not shown on other hosts");
+        }
+    }
 
     /// Signs a volatile message and gives it to the connection. Never waits.
     fn send(&self, stamped: &Stamped) -> Result<(), BusError> {
+        let envelope = stamped.envelope();
+        self.send_on(Subject::of(&envelope.tenant, &envelope.to).to_string(), stamped)
+    }
+
+    fn send_on(&self, subject: String, stamped: &Stamped) -> Result<(), BusError> {
         self.fits(stamped)?;
         let Shared { connection, .. } = &*self.shared;
         if !connection.is_up() {
             return Err(BusError::Unreachable);
         }
         let sealed = self.gate.seal(stamped, &*self.keys).map_err(|_| BusError::NotSigned)?;
-        let envelope = stamped.envelope();
-        let subject = Subject::of(&envelope.tenant, &envelope.to);
         let frame = Bytes::from_owner(sealed.bytes().clone());
-        let sent = connection.client.publish(subject.to_string(), frame).now_or_never();
+        // Without a budget of its own, a task that sends much would be told that there is no room while there is.
+        let sent = tokio::task::unconstrained(connection.client.publish(subject, frame)).now_or_never();
         sent.ok_or(BusError::Unreachable)?.map_err(|_| BusError::Unreachable)
     }
 
@@ -402,18 +422,44 @@ impl Inner {
         let heard = async {
             loop {
                 self.shared.exchange.known().await;
-                match client.subscribe(super::subjects::all_of(&tenant)).await {
-                    Ok(mut messages) => {
-                        while let Some(message) = messages.next().await {
-                            wire::take_in(&tenant, &message, &self.local, &self.peers);
-                        }
-                    }
-                    Err(error) => tracing::warn!(%tenant, %error, "the tenant's messages are not heard"),
+                if let Err(error) = self.hear_on(client, &tenant).await {
+                    tracing::warn!(%tenant, %error, "the tenant's messages are not heard");
                 }
                 tokio::time::sleep(Duration::from_millis(200)).await;
             }
         };
         over.run_until_cancelled(heard).await;
+    }
+
+    /// Answers may be for anybody of this host, also in a tenant that it has no receivers of.
+    async fn hear_answers(self: Arc<Self>) {
+        let client = &self.shared.connection.client;
+        loop {
+            self.shared.exchange.known().await;
+            match client.subscribe(super::subjects::ALL_ANSWERS).await {
+                Ok(mut answers) => {
+                    while let Some(message) = answers.next().await {
+                        wire::answer(&message, &self.local);
+                    }
+                }
+                Err(error) => tracing::warn!(%error, "answers from other hosts are not heard"),
+            }
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+    }
+
+    async fn hear_on(&self, client: &Client, tenant: &TenantId) -> Result<(), SubscribeError> {
+        let mut messages = client.subscribe(super::subjects::all_of(tenant)).await?;
+        let mut shown = client.subscribe(super::subjects::all_shown_of(tenant)).await?;
+        self.listening.set_heard(tenant);
+        self.changed.notify_one();
+        loop {
+            tokio::select! {
+                Some(message) = messages.next() => wire::take_in(tenant, &message, &self.local, &self.peers),
+                Some(message) = shown.next() => wire::show(tenant, &message, &self.local),
+                else => return Ok(()),
+            }
+        }
     }
 
     fn intake(self: &Arc<Self>, tenant: &TenantId, queue: &Queue) -> Arc<Intake> {

@@ -73,9 +73,11 @@ impl Connection {
         }
     }
 
-    /// To be told of each change.
+    /// To be told of each change from now on.
     pub(super) fn changes(&self) -> watch::Receiver<bool> {
-        self.connected.clone()
+        let mut changes = self.connected.clone();
+        changes.mark_unchanged();
+        changes
     }
 
     /// Whether messages can be kept, as far as the servers go.

@@ -13,6 +13,7 @@ use parking_lot::RwLock;
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
+use super::connection::Connection;
 use super::streams::Streams;
 use super::subjects::CONTROL;
 use super::{NatsError, failed};
@@ -118,9 +119,16 @@ pub(super) trait OnEnd: Send + Sync {
 }
 
 /// Reads the log for as long as the host runs. `read` becomes true when all that was there at first is read.
-pub(super) async fn follow(streams: Streams, memory: Arc<Memory>, on_end: Arc<dyn OnEnd>, read: watch::Sender<bool>) {
+pub(super) async fn follow(
+    connection: Connection,
+    streams: Streams,
+    memory: Arc<Memory>,
+    on_end: Arc<dyn OnEnd>,
+    read: watch::Sender<bool>,
+) {
     let mut after = 0;
     loop {
+        connection.up().await;
         if let Err(error) = follow_once(&streams, &memory, &*on_end, &read, &mut after).await {
             tracing::warn!(
                 error = error.source.to_string(),

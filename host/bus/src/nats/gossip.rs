@@ -12,6 +12,7 @@ use tokio::sync::Notify;
 
 use super::peers::Peers;
 use super::subjects::CONTROL;
+use super::wire::Listening;
 use super::{HostId, NatsError, failed};
 use crate::EmbeddedBus;
 use crate::embedded::Interests;
@@ -45,6 +46,7 @@ pub(super) struct Gossip {
     pub(super) client: Client,
     pub(super) peers: Arc<Peers>,
     pub(super) local: Arc<EmbeddedBus>,
+    pub(super) listening: Arc<Listening>,
     /// Something this host receives has changed.
     pub(super) changed: Arc<Notify>,
 }
@@ -100,7 +102,8 @@ impl Gossip {
     }
 
     async fn tell_changes(&self, told: &mut Told) -> Result<(), NatsError> {
-        let interests = self.local.interests();
+        let mut interests = self.local.interests();
+        interests.retain(|(tenant, _)| self.listening.is_heard(tenant));
         if told.revision > 0 && interests == told.interests {
             return Ok(());
         }

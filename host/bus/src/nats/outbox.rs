@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use async_nats::jetstream::context::PublishErrorKind;
 use async_nats::jetstream::message::PublishMessage;
 use async_nats::jetstream::stream::Stream;
 use bytes::Bytes;
@@ -22,7 +23,7 @@ use super::done::{End, Memory};
 use super::streams::Streams;
 use super::subjects::{kept, kept_of};
 use super::{NatsError, failed};
-use crate::{Handover, Inbound, Kept, NotTaken};
+use crate::{Handover, Inbound, Kept, NotTaken, Position};
 
 /// Messages of one queue that are in the stream, or on their way there, from this host; the others wait in its journal.
 pub(super) const IN_STREAM_MAX: u32 = 4_096;
@@ -55,6 +56,7 @@ type Key = (Queue, MessageId);
 
 /// A message that is not handled yet.
 struct Held {
+    position: Position,
     kept: Timestamp,
     address: String,
     frame: Arc<[u8]>,
@@ -115,7 +117,10 @@ impl Outbox {
         self.bytes.fetch_add(len, Ordering::Relaxed);
         let key = (kept.queue().clone(), kept.message());
         let (address, frame) = (kept.address().to_owned(), kept.frame().clone());
-        state.held.insert(key.clone(), Held { kept: kept.kept(), address, frame, stored: None, missed: false });
+        state.held.insert(
+            key.clone(),
+            Held { position: kept.position(), kept: kept.kept(), address, frame, stored: None, missed: false },
+        );
         state.to_send.push_back(key);
         self.more.notify_one();
         Handover::Taken
@@ -161,7 +166,16 @@ impl Outbox {
         Expected(stored)
     }
 
-    /// How many queues there are. Returns at once if all have it already, as when a message is sent a second time.
+    /// A message that was kept before: it is waited for in those queues where it is not in the stream yet.
+    pub(super) fn expect_known(&self, message: MessageId) {
+        let missing = {
+            let state = self.state.lock();
+            state.held.iter().filter(|(key, held)| key.1 == message && held.stored.is_none()).count()
+        };
+        self.expect_in(message, missing);
+    }
+
+    /// How many queues there are.
     pub(super) fn expect_in(&self, message: MessageId, queues: usize) {
         let mut state = self.state.lock();
         let Some(waiting) = state.waiting.get_mut(&message) else { return };
@@ -203,7 +217,7 @@ impl Outbox {
     async fn send_all(&self, streams: &Streams) -> Result<(), NatsError> {
         streams.of(&self.tenant).await?;
         let mut acks = FuturesOrdered::new();
-        let mut failure = None;
+        let (mut failure, mut again) = (None, Vec::new());
         loop {
             while failure.is_none()
                 && acks.len() < WINDOW
@@ -215,17 +229,26 @@ impl Outbox {
                 let message = PublishMessage::build().payload(publish.1).message_id(id);
                 match streams.jetstream().send_publish(subject, message).await {
                     Ok(ack) => acks.push_back(acknowledged(key, ack)),
+                    Err(error) if error.kind() == PublishErrorKind::MaxPayloadExceeded => {
+                        tracing::error!(
+                            tenant = %self.tenant, queue = %key.0, message = %key.1,
+                            "a message is larger than the NATS server takes (max_payload): it waits on this host"
+                        );
+                    }
                     Err(error) => {
-                        self.put_back(key);
+                        again.push(key);
                         failure = Some(failed("put a message into the stream")(error));
                     }
                 }
             }
             match acks.next().await {
-                None => return failure.map_or(Ok(()), Err),
+                None => {
+                    self.send_again(again);
+                    return failure.map_or(Ok(()), Err);
+                }
                 Some((key, Ok(sequence))) => self.stored(&key, sequence),
                 Some((key, Err(error))) => {
-                    self.put_back(key);
+                    again.push(key);
                     failure.get_or_insert(error);
                 }
             }
@@ -244,11 +267,10 @@ impl Outbox {
         None
     }
 
-    /// Before everything that was not tried yet, behind what was tried before it.
-    fn put_back(&self, key: Key) {
-        let mut state = self.state.lock();
-        let behind = state.to_send.iter().take_while(|other| other.1 < key.1 && other.0 == key.0).count();
-        state.to_send.insert(behind, key);
+    /// Before everything that was not tried yet, in the order of the journal.
+    fn send_again(&self, keys: Vec<Key>) {
+        self.state.lock().send_again(keys);
+        self.more.notify_one();
     }
 
     fn stored(&self, key: &Key, sequence: u64) {
@@ -272,9 +294,10 @@ impl Outbox {
             None
         };
         let mut state = self.state.lock();
-        let State { to_send, held, .. } = &mut *state;
         let mut lost: Vec<Key> = Vec::new();
-        for (key, held) in held.iter_mut().filter(|(_, held)| held.is_settled()) {
+        // Of a stream that is gone everything is lost that was in it.
+        let is_due = |held: &Held| held.is_settled() || (there.is_none() && held.stored.is_some());
+        for (key, held) in state.held.iter_mut().filter(|(_, held)| is_due(held)) {
             let subject = kept(&self.tenant, &key.0, key.1, &held.address);
             if there.as_ref().is_some_and(|there| there.contains_key(&subject))
                 || memory.end_of(&self.tenant, &key.0, key.1).is_some()
@@ -287,12 +310,8 @@ impl Outbox {
                 held.missed = true;
             }
         }
-        // Ids grow with time: the oldest first.
-        lost.sort_by_key(|key| key.1);
         let count = lost.len();
-        for key in lost.into_iter().rev() {
-            to_send.push_front(key);
-        }
+        state.send_again(lost);
         drop(state);
         self.more.notify_one();
         Ok(count)
@@ -321,6 +340,15 @@ impl Held {
 }
 
 impl State {
+    fn send_again(&mut self, mut keys: Vec<Key>) {
+        let Self { held, to_send, .. } = self;
+        keys.retain(|key| held.contains_key(key));
+        keys.sort_by_key(|key| held.get(key).map(|held| held.position));
+        for key in keys.into_iter().rev() {
+            to_send.push_front(key);
+        }
+    }
+
     fn arrived(&mut self, message: MessageId) {
         if let Some(waiting) = self.waiting.get_mut(&message) {
             waiting.queues -= 1;

@@ -90,6 +90,11 @@ impl Peers {
         self.hosts.read().values().any(|peer| peer.tenants.contains_key(tenant))
     }
 
+    /// Whether somebody on another host watches a tenant.
+    pub(super) fn watch(&self, tenant: &TenantId) -> bool {
+        self.hosts.read().values().any(|peer| peer.tenants.get(tenant).is_some_and(|interests| interests.watched))
+    }
+
     /// Where a message to a queue goes; `here` says whether this host has the queue.
     pub(super) fn route_to_queue(&self, tenant: &TenantId, place: Place<'_>, message: MessageId, here: bool) -> Route {
         let hosts = self.hosts.read();

@@ -223,7 +223,8 @@ impl Intake {
             return self.shared.settles.push(Settling::Forget { acker: Arc::new(acker) });
         }
         let mut state = self.state.lock();
-        if state.in_flight.contains_key(&subject.message) {
+        let waits = |pulled: &Pulled| pulled.subject.message == subject.message;
+        if state.in_flight.contains_key(&subject.message) || state.waiting.iter().any(waits) {
             return;
         }
         let attempt = state.tries.get(&subject.message).map_or(delivered, |tries| tries.saturating_add(1));

@@ -105,6 +105,15 @@ impl Settles {
 
 /// Puts all of it into the log, and returns when the server has synced it.
 async fn write(streams: &Streams, ended: &BTreeMap<TenantId, Endings>) -> Result<(), NatsError> {
+    let written = write_to_log(streams, ended).await;
+    if written.is_err() {
+        // It may be that the log is gone; then the next try finds a new one.
+        streams.have_done_log().await?;
+    }
+    written
+}
+
+async fn write_to_log(streams: &Streams, ended: &BTreeMap<TenantId, Endings>) -> Result<(), NatsError> {
     let mut acks = Vec::with_capacity(ended.len());
     for (tenant, endings) in ended {
         let (subject, bytes) = done::entry(tenant, endings.iter().map(|(ended, _)| ended.clone()).collect())?;

@@ -113,19 +113,11 @@ impl Streams {
         stream.get_or_create_consumer(queue.as_str(), config).await.map_err(failed("have the queue's consumer"))
     }
 
-    /// The log of what was handled, from its beginning or from behind a sequence.
+    /// The log of what was handled, from its beginning or from behind a sequence, and its last sequence.
     pub(super) async fn done_log(&self, after: u64) -> Result<(Consumer<OrderedConfig>, u64), NatsError> {
-        let config = Config {
-            name: DONE_LOG.to_owned(),
-            subjects: vec![format!("{CONTROL}.done.>")],
-            storage: StorageType::File,
-            num_replicas: self.class.replicas(),
-            max_age: REMEMBERED,
-            ..Config::default()
-        };
-        let mut stream =
-            self.jetstream.get_or_create_stream(config).await.map_err(failed("have the log of what was handled"))?;
-        let last = stream.info().await.map_err(failed("look at the log of what was handled"))?.state.last_sequence;
+        let mut stream = self.have_done_log().await?;
+        let info = stream.info().await.map_err(failed("look at the log of what was handled"))?;
+        let last = info.state.last_sequence;
         // A log that is shorter than what was read of it is another one.
         let deliver_policy = match after {
             0 => DeliverPolicy::All,
@@ -135,6 +127,18 @@ impl Streams {
         let config = OrderedConfig { deliver_policy, ..OrderedConfig::default() };
         let consumer = stream.create_consumer(config).await.map_err(failed("read the log of what was handled"))?;
         Ok((consumer, last))
+    }
+
+    pub(super) async fn have_done_log(&self) -> Result<Stream, NatsError> {
+        let config = Config {
+            name: DONE_LOG.to_owned(),
+            subjects: vec![format!("{CONTROL}.done.>")],
+            storage: StorageType::File,
+            num_replicas: self.class.replicas(),
+            max_age: REMEMBERED,
+            ..Config::default()
+        };
+        self.jetstream.get_or_create_stream(config).await.map_err(failed("have the log of what was handled"))
     }
 
     /// A bucket of keys and values that all hosts share.

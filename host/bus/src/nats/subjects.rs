@@ -14,6 +14,19 @@ pub(crate) fn all_of(tenant: &TenantId) -> String {
     format!("tenants.{tenant}.>")
 }
 
+/// Answers in all tenants.
+pub(crate) const ALL_ANSWERS: &str = "tenants.*.replies.*";
+
+/// Where a kept message is shown to those who watch on other hosts: its receivers have it from the stream.
+pub(crate) fn shown(tenant: &TenantId, address: &str) -> String {
+    format!("shown.{tenant}.{address}")
+}
+
+/// Everything that is shown of a tenant.
+pub(crate) fn all_shown_of(tenant: &TenantId) -> String {
+    shown(tenant, ">")
+}
+
 /// The tenant's stream.
 pub(crate) fn stream_of(tenant: &TenantId) -> String {
     format!("tenant-{tenant}")
@@ -58,9 +71,9 @@ impl KeptSubject {
     }
 }
 
-/// Reads a subject of a tenant: its address, and what that is.
-pub(crate) fn read(tenant: &TenantId, subject: &str) -> Option<(String, ArrivedAt)> {
-    let address = subject.strip_prefix("tenants.")?.strip_prefix(tenant.as_str())?.strip_prefix('.')?;
+/// Reads a subject of a tenant that begins so: its address, and what that is.
+pub(crate) fn read(begins: &str, tenant: &TenantId, subject: &str) -> Option<(String, ArrivedAt)> {
+    let address = subject.strip_prefix(begins)?.strip_prefix('.')?.strip_prefix(tenant.as_str())?.strip_prefix('.')?;
     let to = match address.split_once('.') {
         Some(("queues", queue)) => ArrivedAt::Queue(queue.parse().ok()?),
         Some(("replies", _)) => ArrivedAt::Reply,
@@ -96,13 +109,15 @@ mod tests {
     #[test]
     fn an_address_is_a_topic_a_queue_or_an_answer() {
         let acme: TenantId = "acme".parse().unwrap();
-        assert!(matches!(read(&acme, "tenants.acme.a.b"), Some((address, ArrivedAt::Topic(_))) if address == "a.b"));
-        assert!(matches!(read(&acme, "tenants.acme.queues.kb"), Some((_, ArrivedAt::Queue(_)))));
-        assert!(matches!(read(&acme, "tenants.acme.replies.0f"), Some((_, ArrivedAt::Reply))));
+        assert!(
+            matches!(read("tenants", &acme, "tenants.acme.a.b"), Some((address, ArrivedAt::Topic(_))) if address == "a.b")
+        );
+        assert!(matches!(read("tenants", &acme, "tenants.acme.queues.kb"), Some((_, ArrivedAt::Queue(_)))));
+        assert!(matches!(read("tenants", &acme, "tenants.acme.replies.0f"), Some((_, ArrivedAt::Reply))));
         for bad in
             ["tenants.globex.a", "tenants.acme", "tenants.acmex.a", "tenants.acme.queues.KB", "tenants.acme.a..b"]
         {
-            assert!(read(&acme, bad).is_none(), "{bad}");
+            assert!(read("tenants", &acme, bad).is_none(), "{bad}");
         }
     }
 }

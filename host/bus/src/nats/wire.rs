@@ -16,7 +16,13 @@ use crate::carried::{Arrived, Carried, Place};
 
 /// The tenants that are listened to.
 #[derive(Default)]
-pub(super) struct Listening(Mutex<HashMap<TenantId, CancellationToken, RandomState>>);
+pub(super) struct Listening(Mutex<HashMap<TenantId, Heard, RandomState>>);
+
+struct Heard {
+    over: CancellationToken,
+    /// The subscription is on its way to the server: what other hosts send from now on arrives.
+    heard: bool,
+}
 
 impl Listening {
     /// Begins or ends listening, if that is not so already.
@@ -25,17 +31,30 @@ impl Listening {
         match (wanted, tenants.contains_key(tenant)) {
             (true, false) => {
                 let over = CancellationToken::new();
-                tenants.insert(tenant.clone(), over.clone());
+                tenants.insert(tenant.clone(), Heard { over: over.clone(), heard: false });
                 drop(tenants);
                 begin(tenant.clone(), over);
             }
             (false, true) => {
-                if let Some(over) = tenants.remove(tenant) {
+                if let Some(Heard { over, .. }) = tenants.remove(tenant) {
                     over.cancel();
                 }
             }
             _ => {}
         }
+    }
+}
+
+impl Listening {
+    pub(super) fn set_heard(&self, tenant: &TenantId) {
+        if let Some(heard) = self.0.lock().get_mut(tenant) {
+            heard.heard = true;
+        }
+    }
+
+    /// Whether other hosts may be told that this one receives in a tenant.
+    pub(super) fn is_heard(&self, tenant: &TenantId) -> bool {
+        self.0.lock().get(tenant).is_some_and(|heard| heard.heard)
     }
 }
 
@@ -47,16 +66,14 @@ struct Named {
 
 /// Hands what came over the wire to the receivers of this host that it is for. They verify it.
 pub(super) fn take_in(tenant: &TenantId, message: &async_nats::Message, local: &EmbeddedBus, peers: &Peers) {
-    let Some((address, to)) = subjects::read(tenant, &message.subject) else {
-        return tracing::warn!(%tenant, subject = %message.subject, "a subject on the wire is none that a host writes");
-    };
-    let arrived = Arrived { tenant: tenant.clone(), address, to, bytes: Arc::from(&message.payload[..]) };
+    let Some(arrived) = arrived("tenants", tenant, message) else { return };
     let Ok(Named { id }) = serde_json::from_slice::<Named>(&arrived.bytes) else {
         // Whoever receives it refuses it, and that is in the audit.
         return hand_on_malformed(tenant, &arrived, local);
     };
     let handed = match arrived.place() {
-        Place::Reply => local.answer(&arrived),
+        // It has come by the subscription to all answers too.
+        Place::Reply => Ok(()),
         place @ Place::Queue(queue) => match peers.route_to_queue(tenant, place, id, local.has_queue(tenant, queue)) {
             Route { here: true, .. } => local.hand_on(tenant, &arrived, |_| true),
             Route { here: false, .. } => Ok(()),
@@ -69,6 +86,32 @@ pub(super) fn take_in(tenant: &TenantId, message: &async_nats::Message, local: &
         tracing::debug!(%tenant, %error, "a message from the wire was not taken");
     }
     local.show(tenant, &arrived);
+}
+
+/// Hands an answer to whoever waits for it on this host. They verify it.
+pub(super) fn answer(message: &async_nats::Message, local: &EmbeddedBus) {
+    let tenant = message.subject.split('.').nth(1).and_then(|tenant| tenant.parse::<TenantId>().ok());
+    let Some(arrived) = tenant.and_then(|tenant| arrived("tenants", &tenant, message)) else { return };
+    if let Err(error) = local.answer(&arrived) {
+        // It is awaited on another host, or by nobody any more.
+        tracing::trace!(%error, "an answer is for nobody here");
+    }
+}
+
+/// Shows a kept message to those who watch on this host. They verify it.
+pub(super) fn show(tenant: &TenantId, message: &async_nats::Message, local: &EmbeddedBus) {
+    if let Some(arrived) = arrived("shown", tenant, message) {
+        local.show(tenant, &arrived);
+    }
+}
+
+fn arrived(begins: &str, tenant: &TenantId, message: &async_nats::Message) -> Option<Arrived> {
+    let read = subjects::read(begins, tenant, &message.subject);
+    if read.is_none() {
+        tracing::warn!(%tenant, subject = %message.subject, "a subject on the wire is none that a host writes");
+    }
+    let (address, to) = read?;
+    Some(Arrived { tenant: tenant.clone(), address, to, bytes: Arc::from(&message.payload[..]) })
 }
 
 fn hand_on_malformed(tenant: &TenantId, arrived: &Arrived, local: &EmbeddedBus) {

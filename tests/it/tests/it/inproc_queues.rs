@@ -17,6 +17,7 @@ use tempfile::TempDir;
 use tests_kit::gate::{FixedClock, NOW, Sender, body, born, grants, one_key};
 use tests_kit::{NatsServer, eventually};
 
+use crate::desk::Desk;
 use crate::nats_host::settings;
 
 const LIMITS: QueueLimits = QueueLimits {
@@ -167,9 +168,7 @@ impl House {
     }
 
     fn receiver(&self, tenant: &str, agent: &str, in_flight_max: u32) -> Arc<Desk> {
-        let desk = Arc::new(Desk::new(born(tenant, agent), self.clock.clone()));
-        desk.subscribe(&*self.bus, in_flight_max);
-        desk
+        Desk::at(&*self.bus, born(tenant, agent), in_flight_max)
     }
 
     async fn keep(&self, stamped: Stamped) {
@@ -179,56 +178,6 @@ impl House {
 
     async fn letters(&self, tenant: &str) -> Vec<host_bus::Letter> {
         self.journal.letters(&tenant.parse().unwrap(), LetterId(0), 100).await.unwrap()
-    }
-}
-
-/// A receiver that accepts at the gate and ends what it took when the test says so.
-struct Desk {
-    caller: Arc<Caller>,
-    clock: Arc<FixedClock>,
-    taken: Mutex<VecDeque<Accepted>>,
-}
-
-impl Desk {
-    fn new(caller: Arc<Caller>, clock: Arc<FixedClock>) -> Self {
-        Self { caller, clock, taken: Mutex::default() }
-    }
-
-    fn subscribe(self: &Arc<Self>, bus: &dyn Bus, in_flight_max: u32) -> SubscriptionId {
-        let interest = Interest::own(self.caller.agent(), in_flight_max);
-        bus.subscribe(Subscribe { tenant: self.caller.tenant().clone(), interest, queue: None }, self.clone())
-    }
-
-    /// The next message it was handed, with its attempt.
-    async fn next(&self) -> Accepted {
-        eventually("a message arrives", async || self.taken.lock().pop_front()).await
-    }
-
-    async fn done(&self, house: &House) -> (String, u32) {
-        let accepted = self.next().await;
-        let said = (body(accepted.envelope()), accepted.novelty().attempt());
-        house.bus.settle(&accepted, Verdict::Done);
-        said
-    }
-}
-
-impl Inbound for Desk {
-    fn deliver(&self, _delivery: Delivery) -> Result<(), NotTaken> {
-        Err(NotTaken::Refused)
-    }
-
-    fn take(&self, kept: &Kept<'_>) -> Handover {
-        let gate = Gate::new(MessageLimits::default());
-        let verified = match gate.verify(kept.delivery(), &*one_key(), Arrival::Kept) {
-            Ok(verified) => verified,
-            Err(refused) => return Handover::Quarantined(refused.code()),
-        };
-        let Recalled::New(novelty) = kept.recall(&verified) else { return Handover::Quarantined("copied") };
-        let grants = grants(&[">"]);
-        let receiver = Receiver::Agent { caller: &self.caller, grants: &grants };
-        let now = host_model::Clock::now(&*self.clock);
-        self.taken.lock().push_back(gate.accept(verified, novelty, receiver, now).unwrap());
-        Handover::Taken
     }
 }
 
@@ -245,7 +194,7 @@ async fn messages_wait_for_an_agent_that_does_not_run_and_come_in_their_order(ho
     }
     let kb = house.receiver("acme", "kb", 4);
     for number in 0..600 {
-        assert_eq!(kb.done(&house).await, (number.to_string(), 1));
+        assert_eq!(kb.done(&*house.bus).await, (number.to_string(), 1));
     }
     house.has_messages("acme", 0).await;
     let view = house.bus.queues(&"acme".parse().unwrap());
@@ -259,15 +208,15 @@ async fn what_was_kept_and_not_done_is_handed_out_again_after_a_restart_and_what
         house.keep(sender.to_agent("kb", text)).await;
     }
     let kb = house.receiver("acme", "kb", 1);
-    kb.done(&house).await;
+    kb.done(&*house.bus).await;
     let taken = kb.next().await;
     assert_eq!(body(taken.envelope()), "taken");
     let house = house.again().await;
     house.bind("acme", "kb", &[]);
     let kb = house.receiver("acme", "kb", 1);
-    assert_eq!(kb.done(&house).await, ("taken".to_owned(), 2));
+    assert_eq!(kb.done(&*house.bus).await, ("taken".to_owned(), 2));
     // Whether this one was handed out before the embedded bus does not know.
-    assert_eq!(kb.done(&house).await.0, "waiting");
+    assert_eq!(kb.done(&*house.bus).await.0, "waiting");
 }
 
 async fn at_most_so_many_are_handed_out_at_once(house: House) {
@@ -278,7 +227,7 @@ async fn at_most_so_many_are_handed_out_at_once(house: House) {
         house.keep(sender.to_agent("kb", text)).await;
     }
     let (first, _second) = (kb.next().await, kb.next().await);
-    assert!(kb.taken.lock().is_empty(), "two are in its hands");
+    assert!(kb.has_none(), "two are in its hands");
     house.bus.settle(&first, Verdict::Done);
     assert_eq!(body(kb.next().await.envelope()), "c");
 }
@@ -317,7 +266,7 @@ async fn a_message_of_the_same_id_is_known_and_not_sent_twice(house: House) {
     house.keep(second).await;
     house.keep(Sender::in_tenant("acme").to_agent("kb", "third")).await;
     let kb = house.receiver("acme", "kb", 10);
-    assert_eq!(kb.done(&house).await.0, "first");
+    assert_eq!(kb.done(&*house.bus).await.0, "first");
     house.has_messages("acme", 0).await;
 }
 
@@ -333,7 +282,7 @@ async fn a_tenant_keeps_no_more_than_it_may_and_room_comes_back_with_each_that_i
     assert_eq!(house.bus.keep(sender.to_agent("kb", "c")).await, Err(full));
     house.keep(Sender::in_tenant("globex").to_agent("kb", "of another tenant")).await;
     let kb = house.receiver("acme", "kb", 1);
-    kb.done(&house).await;
+    kb.done(&*house.bus).await;
     house.has_messages("acme", 1).await;
     house.keep(sender.to_agent("kb", "d")).await;
 }
@@ -373,7 +322,7 @@ async fn what_goes_back_keeps_its_place_and_was_no_attempt(house: House) {
     for text in ["a", "b", "c"] {
         house.keep(sender.to_agent("kb", text)).await;
     }
-    let leaves = Arc::new(Desk::new(born("acme", "kb"), house.clock.clone()));
+    let leaves = Arc::new(Desk::new(born("acme", "kb")));
     let subscription = leaves.subscribe(&*house.bus, 2);
     let (a, b) = (leaves.next().await, leaves.next().await);
     house.bus.unsubscribe(&"acme".parse().unwrap(), subscription);
@@ -381,6 +330,6 @@ async fn what_goes_back_keeps_its_place_and_was_no_attempt(house: House) {
     house.bus.settle(&a, Verdict::Back);
     let stays = house.receiver("acme", "kb", 1);
     for text in ["a", "b", "c"] {
-        assert_eq!(stays.done(&house).await, (text.to_owned(), 1));
+        assert_eq!(stays.done(&*house.bus).await, (text.to_owned(), 1));
     }
 }

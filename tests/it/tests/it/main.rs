@@ -5,6 +5,7 @@
     reason = "a test that finds something else than it expects ends there and then"
 )]
 
+mod desk;
 mod e2e_audit;
 mod e2e_control;
 mod e2e_dlq;
@@ -23,6 +24,9 @@ mod e2e_vault;
 mod e2e_view;
 mod inproc_bus;
 mod inproc_nats_bus;
+mod inproc_nats_faults;
+mod inproc_nats_hosts;
+mod inproc_nats_wire;
 mod inproc_pipe;
 mod inproc_queues;
 mod nats_host;

@@ -53,6 +53,7 @@ impl NatsHost {
 
     /// A host over a journal that may be there already.
     pub(crate) async fn over(dir: TempDir, settings: NatsSettings) -> Self {
+        let _ = tracing_subscriber::fmt().with_test_writer().with_env_filter("info,host_bus=debug").try_init();
         let journal = Arc::new(SqliteJournal::open(&DataDir::open(dir.path()).unwrap()).await.unwrap());
         let (gate, clock) = (Gate::new(MessageLimits::default()), Arc::new(FixedClock::new()));
         let parts = KeeperParts {
