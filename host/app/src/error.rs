@@ -134,7 +134,11 @@ impl AppError {
 
 fn fleet_code(error: &FleetError) -> &'static str {
     match error {
-        FleetError::NoTenant(_) | FleetError::NoAgent(_) | FleetError::NoToken(_) => "not-found",
+        FleetError::NoTenant(_) | FleetError::NoAgent(_) | FleetError::NoToken(_) | FleetError::NoGroup(_) => {
+            "not-found"
+        }
+        FleetError::Settings(_) => "bad-settings",
+        FleetError::TooManyGroups { .. } => "too-many-groups",
         FleetError::NoComponent(_) => "no-component",
         FleetError::Taken(_) => "taken",
         FleetError::Manifest(_) => "bad-manifest",
@@ -161,17 +165,20 @@ fn fleet_code(error: &FleetError) -> &'static str {
         | FleetError::NoRandomness(_)
         | FleetError::Kept { .. }
         | FleetError::KeptPolicy { .. } => "internal",
-        FleetError::Repository(_) | FleetError::Cards(_) => "store",
+        FleetError::Repository(_) | FleetError::Cards(_) | FleetError::Leases(_) => "store",
     }
 }
 
 fn fleet_category(error: &FleetError) -> Category {
     match error {
-        FleetError::NoTenant(_) | FleetError::NoAgent(_) | FleetError::NoToken(_) => Category::NotFound,
+        FleetError::NoTenant(_) | FleetError::NoAgent(_) | FleetError::NoToken(_) | FleetError::NoGroup(_) => {
+            Category::NotFound
+        }
         FleetError::Manifest(_)
         | FleetError::Policy(_)
         | FleetError::Component(_)
         | FleetError::Quota(_)
+        | FleetError::Settings(_)
         | FleetError::TokenLifetime { .. } => Category::Invalid,
         FleetError::TooManyStreams { .. } => Category::Busy,
         FleetError::NoComponent(_)
@@ -181,6 +188,7 @@ fn fleet_category(error: &FleetError) -> Category {
         | FleetError::NotExternal(_)
         | FleetError::TooManyTokens { .. }
         | FleetError::TooManyExternal { .. }
+        | FleetError::TooManyGroups { .. }
         | FleetError::OtherPending { .. }
         | FleetError::Suspended { .. }
         | FleetError::TenantQuarantined { .. }
@@ -198,6 +206,7 @@ fn fleet_category(error: &FleetError) -> Category {
         | FleetError::Kept { .. }
         | FleetError::KeptPolicy { .. }
         | FleetError::Repository(_)
+        | FleetError::Leases(_)
         | FleetError::Cards(_) => Category::Internal,
     }
 }

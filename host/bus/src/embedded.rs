@@ -4,14 +4,15 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
+use crate::keeper::Consumer;
 use foldhash::fast::RandomState;
 use host_gate::{Accepted, Delivery, Stamped};
 use host_model::{AgentId, Destination, Durability, Queue, Receipt, TenantId};
 use parking_lot::RwLock;
 
 use crate::{
-    Binding, Bus, BusError, Forgetting, Inbound, Interest, KeepHealth, Keeper, Keeping, Letter, NotTaken, QueueLimits,
-    QueueView, Subscribe, SubscriptionId, Verdict,
+    Binding, Bus, BusError, Forgetting, Inbound, Interest, KeepHealth, Keeper, Keeping, Letter, Member, NotTaken,
+    QueueLimits, QueueView, Subscribe, SubscriptionId, Verdict, shard_of,
 };
 
 /// Holds the subscriptions of each tenant apart, so that routing starts at the stamp's tenant and never looks beyond.
@@ -41,6 +42,7 @@ struct Subscriber {
     id: SubscriptionId,
     interest: Interest,
     queue: Option<AgentId>,
+    member: Option<Member>,
     inbound: Arc<dyn Inbound>,
     /// Counts the turns of its group; shared by the members.
     turn: Arc<AtomicUsize>,
@@ -118,13 +120,14 @@ impl Bus for EmbeddedBus {
 
     fn subscribe(&self, subscribe: Subscribe, inbound: Arc<dyn Inbound>) -> SubscriptionId {
         let id = SubscriptionId(self.next_id.fetch_add(1, Ordering::Relaxed));
-        let Subscribe { tenant, interest, queue } = subscribe;
+        let Subscribe { tenant, interest, queue, member } = subscribe;
         if let (Some(keeper), Interest::Queue { queue, in_flight_max }) = (&self.keeper, &interest) {
-            keeper.consume(&tenant, queue, id, inbound.clone(), *in_flight_max);
+            let consumer = Consumer::new(id, inbound.clone(), *in_flight_max).of(member.clone());
+            keeper.consume(&tenant, queue, consumer);
         }
         self.change(&tenant, |routes| {
             let turn = routes.turn_of_group(&interest, queue.as_ref());
-            routes.add(Subscriber { id, interest, queue, inbound, turn });
+            routes.add(Subscriber { id, interest, queue, member, inbound, turn });
         });
         id
     }
@@ -270,11 +273,15 @@ impl Routes {
         exact.chain(self.wild.iter().filter(|subscriber| subscriber.wants(stamped))).collect()
     }
 
-    /// To one member of a group: the next in turn, or another if that one has no room.
+    /// To one member of a group: the one that the message's key belongs to, or else the next in turn, or another if that one has no
+    /// room.
     fn carry_to_one<'a>(
         members: impl Iterator<Item = &'a Subscriber> + Clone,
         stamped: &Arc<Stamped>,
     ) -> Result<(), NotTaken> {
+        if let Some(owner) = Self::owner(members.clone(), stamped.envelope().shard_key()) {
+            return owner.inbound.deliver(Delivery::Local(stamped.clone()));
+        }
         let len = members.clone().count();
         let first = match members.clone().next() {
             Some(member) if len > 1 => member.turn.fetch_add(1, Ordering::Relaxed) % len,
@@ -288,6 +295,13 @@ impl Routes {
             }
         }
         Err(last)
+    }
+
+    /// Where all members share by key, the one that a key belongs to: nobody else takes its place.
+    fn owner<'a>(members: impl Iterator<Item = &'a Subscriber> + Clone, key: &str) -> Option<&'a Subscriber> {
+        let named: Option<Vec<&Member>> = members.clone().map(|member| member.member.as_ref()).collect();
+        let owner = shard_of(key, named?)?;
+        members.clone().find(|member| member.member.as_ref() == Some(owner))
     }
 
     fn show_watchers(&self, stamped: &Arc<Stamped>) {

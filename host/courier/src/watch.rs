@@ -56,8 +56,12 @@ impl Watch {
             messages: sender,
             missed: missed.clone(),
         };
-        let subscribe =
-            Subscribe { tenant: caller.tenant().clone(), interest: Interest::Everything(pattern), queue: None };
+        let subscribe = Subscribe {
+            tenant: caller.tenant().clone(),
+            interest: Interest::Everything(pattern),
+            queue: None,
+            member: None,
+        };
         let subscription = bus.subscribe(subscribe, Arc::new(watcher));
         Self { messages, missed, bus: bus.clone(), caller, subscription }
     }

@@ -234,7 +234,8 @@ impl Fleet {
         let queues = std::iter::once(Queue::Agent(agent.clone())).chain(manifest.grants.queues.iter().cloned());
         let queues = queues.map(|queue| Interest::Queue { queue, in_flight_max: UNACKNOWLEDGED_MAX });
         let interests = queues.chain(topics);
-        let subscribe = |interest| Subscribe { tenant: tenant.clone(), interest, queue: Some(agent.clone()) };
+        let subscribe =
+            |interest| Subscribe { tenant: tenant.clone(), interest, queue: Some(agent.clone()), member: None };
         interests.map(|interest| self.parts().bus.subscribe(subscribe(interest), inbound.clone())).collect()
     }
 

@@ -39,6 +39,9 @@ pub struct Grants {
     pub state: bool,
     /// Whether it has files of its own.
     pub storage: bool,
+    /// Whether it may take leases of its group.
+    #[serde(default)]
+    pub leases: bool,
     /// Hosts it may call.
     pub http: Vec<HostPattern>,
     /// Secrets the host may put into its calls for it.

@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use host_api::{ApiState, TokenDigest};
 use host_app::{App, AppParts};
-use host_bus::{Bus, EmbeddedBus, Journal, Keeper, KeeperParts};
+use host_bus::{Bus, EmbeddedBus, EmbeddedLeases, Journal, Keeper, KeeperParts};
 use host_calls::FILE_CHUNK_LEN_MAX;
 use host_courier::{Courier, CourierParts, LogBook};
 use host_egress::{Authorities, Egress, EgressParts, SystemResolve};
@@ -194,6 +194,7 @@ async fn wire(
         ledger: ledger.clone(),
         state: Some(Arc::new(stores.state.clone())),
         files: Some(Arc::new(stores.files.clone())),
+        leases: Some(Arc::new(EmbeddedLeases::new(Arc::new(stores.state.clone()), clock.clone()))),
         clock: clock.clone(),
     });
     keeper.notify(courier.deaths());

@@ -68,7 +68,7 @@ fn a_whole_manifest_is_read() {
         mailbox_len_max: 64,
     };
     assert_eq!(manifest.limits, limits);
-    assert_eq!(manifest.run, Run { instances: RunMode::Resident, replicas: 3 });
+    assert_eq!(manifest.run, Run { instances: RunMode::Resident, replicas: 3, ..Run::default() });
     assert_eq!(manifest.config.get("threshold").map(String::as_str), Some("3"));
     assert_eq!(manifest.config.get("greeting").map(String::as_str), Some("hello"));
 }
@@ -162,10 +162,28 @@ fn hosts_secrets_state_and_storage_are_asked_for_by_name() {
 }
 
 #[test]
+fn a_group_a_leader_and_a_way_to_share_are_asked_for_in_run() {
+    let run = |text: &str| Manifest::parse(&format!("{AGENT}[run]\n{text}")).unwrap().run;
+    let all = run("instances = 'resident'\nreplicas = 2\ngroup = 'search'\nshard = 'key'\n");
+    assert_eq!((all.group.unwrap().as_str(), all.leader, all.shard), ("search", false, Some(Shard::Key)));
+    assert!(run("leader = true\n").leader);
+    check(
+        "[run]\ngroup = 'A b'\n",
+        "manifest, line 6: run.group: 'A b' is not an id: use 1 to 40 of a-z, 0-9 and '-', neither starting nor ending with '-'",
+    );
+    check(
+        "[run]\nshard = 'key'\n",
+        "manifest, line 6: run.shard: only instances that stay can share by key: add instances = \"resident\"",
+    );
+    check(
+        "[run]\ninstances = 'resident'\nleader = true\nshard = 'key'\n",
+        "manifest, line 8: run.shard: a leader is given every message: take out shard, or leader",
+    );
+}
+
+#[test]
 fn what_is_not_enforced_yet_is_not_accepted() {
     check("[grants]\nmodels = 1\n", "manifest, line 6: grants.models is not available in this version: remove it");
-    check("[run]\ngroup = 'g'\n", "manifest, line 6: run.group is not available in this version: remove it");
-    check("[run]\nleader = true\n", "manifest, line 6: run.leader is not available in this version: remove it");
     check("[a2a]\nexpose = true\n", "manifest, line 6: a2a.expose is not available in this version: remove it");
     assert!(Manifest::parse(&format!("{AGENT}[a2a]\n")).is_ok());
 }

@@ -63,6 +63,9 @@ struct RuleShape {
     /// Whether they may have files.
     #[serde(default)]
     storage: bool,
+    /// Whether they may take leases of their group.
+    #[serde(default)]
+    leases: bool,
     /// Hosts they may call: `api.example.com`, `*.example.com`, `http://metrics.internal:9090`.
     #[serde(default)]
     #[schemars(with = "Vec<String>")]
@@ -163,6 +166,7 @@ impl RuleShape {
                 discover: self.discover,
                 state: self.state,
                 storage: self.storage,
+                leases: self.leases,
                 http: self.http.0,
                 secrets: self.secrets.0,
             },

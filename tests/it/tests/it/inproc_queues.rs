@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use host_bus::{
     Binding, Bus, BusError, Death, EmbeddedBus, Handover, Inbound, Interest, Journal as _, Keeper, KeeperParts, Kept,
-    LetterId, NotTaken, Notices, QueueLimits, Recalled, Subscribe, SubscriptionId, Verdict,
+    LetterId, Member, NotTaken, Notices, QueueLimits, Recalled, Subscribe, SubscriptionId, Verdict, shard_of,
 };
 use host_gate::{
     Accepted, Arrival, Delivery, Gate, KeyRefused, Keys, MacKey, MessageLimits, Receiver, Signing, Stamped, Verifying,
@@ -127,7 +127,10 @@ impl Desk {
 
     fn subscribe(self: &Arc<Self>, bus: &EmbeddedBus, in_flight_max: u32) -> SubscriptionId {
         let interest = Interest::own(self.caller.agent(), in_flight_max);
-        bus.subscribe(Subscribe { tenant: self.caller.tenant().clone(), interest, queue: None }, self.clone())
+        bus.subscribe(
+            Subscribe { tenant: self.caller.tenant().clone(), interest, queue: None, member: None },
+            self.clone(),
+        )
     }
 
     /// The next message it was handed, with its attempt.
@@ -165,6 +168,40 @@ impl Inbound for Desk {
 
 fn again(cause: DeathCause) -> Verdict {
     Verdict::Retry { after: Some(Duration::ZERO), cause, detail: "once more".to_owned() }
+}
+
+#[tokio::test]
+async fn kept_messages_of_one_key_go_to_one_replica_which_holds_up_no_other() {
+    let house = House::new().await;
+    house.bind("acme", "kb", &[]);
+    let sender = Sender::in_tenant("acme");
+    for number in 0..40 {
+        let key = format!("k{}", number % 8);
+        house.keep(sender.to_agent_by_key("kb", &key, &format!("{key} {number}"))).await;
+    }
+    let replicas = [0, 1, 2].map(|number| {
+        let desk = Arc::new(Desk::new(born("acme", "kb"), house.clock.clone()));
+        let agent = desk.caller.agent();
+        let (interest, member) = (Interest::own(agent, 1), Some(Member::replica(agent, number)));
+        house.bus.subscribe(Subscribe { tenant: "acme".parse().unwrap(), interest, queue: None, member }, desk.clone());
+        desk
+    });
+    // The first one ends nothing: its keys wait, and nobody else's.
+    replicas[0].next().await;
+    let owner = |key: usize| shard_of(&format!("k{key}"), ["kb/0", "kb/1", "kb/2"]).unwrap();
+    for (name, replica) in [("kb/1", &replicas[1]), ("kb/2", &replicas[2])] {
+        let keys: Vec<usize> = (0..8).filter(|key| owner(*key) == name).collect();
+        assert!(!keys.is_empty(), "{name} has a share");
+        let mut seen = Vec::new();
+        for _ in 0..keys.len() * 5 {
+            seen.push(replica.done(&house).await.0);
+        }
+        for key in keys {
+            let mine: Vec<&String> = seen.iter().filter(|body| body.starts_with(&format!("k{key} "))).collect();
+            let kept: Vec<String> = (0..5).map(|round| format!("k{key} {}", round * 8 + key)).collect();
+            assert!(mine.iter().eq(&kept.iter().collect::<Vec<_>>()), "all of k{key} in their order: {mine:?}");
+        }
+    }
 }
 
 #[tokio::test]

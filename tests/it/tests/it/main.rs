@@ -10,6 +10,7 @@ mod e2e_control;
 mod e2e_dlq;
 mod e2e_egress;
 mod e2e_external;
+mod e2e_groups;
 mod e2e_host;
 mod e2e_isolation;
 mod e2e_lifecycle;
