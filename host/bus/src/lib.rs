@@ -9,6 +9,7 @@ mod embedded;
 mod journal;
 mod keeper;
 mod kept;
+mod nats;
 mod queues;
 mod replay;
 mod subject;
@@ -20,6 +21,7 @@ pub use journal::{
 };
 pub use keeper::{Keeper, KeeperParts};
 pub use kept::{Handover, Kept, Verdict};
+pub use nats::accounts;
 pub use queues::{Binding, KeepHealth, Notices, QueueLimits, QueueView};
 pub use replay::{Position, Recalled, ReplayError, ReplayMemory};
 pub use subject::Subject;

@@ -112,7 +112,7 @@ fn an_error_is_one_line_with_the_key_the_line_and_the_next_step() {
     );
     check(
         "[grants]\npublish = ['queues.x']\n",
-        "manifest, line 6: grants.publish: 'queues.x': topics under 'queues', 'replies' and 'dlq' are the host's own",
+        "manifest, line 6: grants.publish: 'queues.x': topics under 'queues', 'replies', 'dlq', 'ingress' and 'deliveries' are the host's own",
     );
     check("[grants]\nsend = 3\n", "manifest, line 6: grants.send: use a list of agent ids and shared queues, or \"*\"");
     check(

@@ -1,0 +1,3 @@
+//! NATS.
+
+pub mod accounts;
