@@ -74,6 +74,7 @@ pub(crate) fn guarded() -> OpenApiRouter<ApiState> {
         .routes(routes!(external::register_agent))
         .routes(routes!(external::mint_token, external::list_tokens))
         .routes(routes!(external::revoke_token))
+        .routes(routes!(external::mint_credentials))
         .routes(routes!(queues::list_queues))
         .routes(routes!(dlq::list_letters))
         .routes(routes!(dlq::get_letter, dlq::delete_letter))

@@ -1,6 +1,7 @@
 //! Why a verb was not done, with a stable code and what kind of problem it is.
 
 use host_bus::JournalError;
+use host_bus::accounts::AccountsError;
 use host_calls::Refusal;
 use host_component::{ComponentError, Digest};
 use host_fleet::{FleetError, RepositoryError};
@@ -86,6 +87,14 @@ pub enum AppError {
     /// The journal of messages did not do it.
     #[error(transparent)]
     Journal(#[from] JournalError),
+    /// The bus has no accounts.
+    #[error(
+        "tenants are no accounts of this host's bus: use `bailiwick agent token` and HTTP, or run the host with --nats-accounts"
+    )]
+    NoAccounts,
+    /// The accounts of the bus did not do it.
+    #[error(transparent)]
+    Accounts(#[from] AccountsError),
     /// The host failed. Its log says more.
     #[error("the host failed; its log says more")]
     HostFailed,
@@ -110,6 +119,9 @@ impl AppError {
             Self::Vault(error) => vault_code(error),
             Self::Journal(JournalError::Full) => "storage-full",
             Self::Journal(JournalError::Broken { .. }) => "journal-broken",
+            Self::NoAccounts => "no-nats-accounts",
+            Self::Accounts(AccountsError::Lifetime { .. }) => "bad-lifetime",
+            Self::Accounts(_) => "internal",
         }
     }
 
@@ -122,12 +134,16 @@ impl AppError {
             | Self::BadPattern
             | Self::BadQuestion { .. }
             | Self::WrongDigest { .. }
-            | Self::Component(_) => Category::Invalid,
+            | Self::Component(_)
+            | Self::Accounts(AccountsError::Lifetime { .. }) => Category::Invalid,
+            Self::NoAccounts => Category::Conflict,
             Self::Fleet(error) => fleet_category(error),
             Self::Refused(refusal) => refusal_category(refusal),
             Self::Vault(error) => vault_category(error),
             Self::Ledger(LedgerError::Unwritable) | Self::Journal(JournalError::Full) => Category::Busy,
-            Self::Ledger(_) | Self::Repository(_) | Self::Journal(_) | Self::HostFailed => Category::Internal,
+            Self::Ledger(_) | Self::Repository(_) | Self::Journal(_) | Self::Accounts(_) | Self::HostFailed => {
+                Category::Internal
+            }
         }
     }
 }

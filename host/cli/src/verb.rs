@@ -105,6 +105,7 @@ mod tests {
         check("bailiwick agent register meter --tenant acme -o json", None);
         check("bailiwick agent token meter --tenant acme --expires-in 2h", None);
         check("bailiwick agent token meter --tenant acme --revoke 4be0643f1d98573b", None);
+        check("bailiwick agent credentials meter --tenant acme --expires-in 10m", None);
         check("bailiwick agent send echo --tenant acme --type t --data @- --wait", None);
         check("bailiwick agent send echo --tenant acme --type t --wait 5 --header a=b --header c=d", None);
         check("bailiwick agent logs echo -f --since 10m --level warn --source stdout --contains x", None);

@@ -135,6 +135,11 @@ impl Fleet {
         Some(Arc::new(Bearer::new(self.clone(), external, token)))
     }
 
+    /// An external agent as a principal, for a bus that has proven that it is the agent. Refused while it or its tenant takes no work.
+    pub fn external_party(&self, tenant: &TenantId, agent: &AgentId) -> Result<Arc<Party>, FleetError> {
+        self.tenant(tenant)?.external(agent)?.at_work().cloned()
+    }
+
     /// Deletes an external agent with its tokens. Its id is never given again.
     pub(crate) async fn delete_external(&self, tenant: &Tenant, agent: &AgentId) -> Result<(), FleetError> {
         let _turn = tenant.deploying.lock().await;

@@ -217,7 +217,7 @@ async fn wire(
         Shards::start(shard_count(config), &tokio::runtime::Handle::current()).context("cannot start the shards")?;
     let fleet = Fleet::load(parts, shards).await?;
     clear(&keeper, &fleet).await;
-    let app = App::new(AppParts { fleet, courier, registry, logs, ledger, usage, vault, journal });
+    let app = App::new(AppParts { fleet, courier, registry, logs, ledger, usage, vault, journal, minter: None });
     finish_rotation(&app).await;
     app.ensure_keys().await?;
     Ok((app, keeper))

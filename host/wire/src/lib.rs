@@ -26,7 +26,9 @@ pub use agent::{
 };
 pub use audit::{AuditBreak, AuditCheck, AuditDecision, AuditRecord, AuditSummary};
 pub use command::{Command, CommandResult, Reason};
-pub use external::{AgentToken, BadLifetime, Lifetime, MintToken, MintedToken, RegisterAgent};
+pub use external::{
+    AgentToken, BadLifetime, Lifetime, MintCredentials, MintToken, MintedCredentials, MintedToken, RegisterAgent,
+};
 pub use health::{Check, Health, Readiness};
 pub use log::{LogField, LogLevel, LogRecord, LogSource, NotAWord};
 pub use message::{Content, Header, Message, Producer, PublishMessage, Receipt, SendMessage};
