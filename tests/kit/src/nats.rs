@@ -56,7 +56,12 @@ fn run(home: &Path) -> (Process, String) {
     fs::create_dir_all(&ports).expect("a folder");
     let config = home.join("nats.conf");
     fs::write(&config, settings(home, &ports)).expect("a file");
-    let mut process = Process::spawn(Command::new(binary()).env_clear().arg("--config").arg(&config));
+    listen(Command::new(binary()).env_clear().arg("--config").arg(&config), &ports)
+}
+
+/// Runs a server and waits until it has written into a folder where it listens.
+pub(crate) fn listen(command: &mut Command, ports: &Path) -> (Process, String) {
+    let mut process = Process::spawn(command);
     let file = ports.join(format!("nats-server_{}.ports", process.id()));
     let began = Instant::now();
     loop {
@@ -87,7 +92,7 @@ fn client_url(file: &Path) -> Option<String> {
 }
 
 /// Where `cargo xtask` installs it.
-fn binary() -> PathBuf {
+pub(crate) fn binary() -> PathBuf {
     let binary = paths::target().join("nats/bin/nats-server");
     assert!(binary.exists(), "there is no {}: run `cargo xtask test --only nats` first", binary.display());
     binary

@@ -15,6 +15,7 @@ mod e2e_isolation;
 mod e2e_lifecycle;
 mod e2e_limits;
 mod e2e_logs;
+mod e2e_nats_accounts;
 mod e2e_policy;
 mod e2e_queues;
 mod e2e_refusals;

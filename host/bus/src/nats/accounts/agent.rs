@@ -56,8 +56,8 @@ impl AgentSubjects {
 
     /// The subject on which the agent awaits an answer, if it may await one there.
     ///
-    /// The server checks a message's subject against its sender's permissions, never its reply: whoever answers with more rights than
-    /// the sender must ask first, or publishes for it to `$JS.ACK.…` or into somebody else's inbox.
+    /// The server checks a message's subject against its sender's permissions, never its reply (but for `$JS.ACK.…`, in late versions):
+    /// whoever answers with more rights than the sender must ask first, or publishes for it into somebody else's inbox.
     pub fn reply_to(&self, raw: &str) -> Option<ReplyTo> {
         let plain =
             |token: &str| !token.is_empty() && token.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-".contains(&b));

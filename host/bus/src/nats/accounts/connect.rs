@@ -26,7 +26,8 @@ pub async fn connect(minter: &Arc<Minter>, account: Account, url: &str) -> Resul
 }
 
 /// Renews a host's credentials again and again, once three quarters of their time are over, until it is told to stop or the client
-/// is closed. What is published meanwhile waits in the client; subscriptions are made again.
+/// is closed. What is published meanwhile waits in the client; subscriptions are made again; a question that was under way is not
+/// answered any more, and is asked again.
 ///
 /// Left alone, the server closes the connection when they expire, and the client comes back with new ones: later, and unasked.
 pub async fn renew(client: Client, minter: Arc<Minter>, stop: CancellationToken) {
