@@ -115,13 +115,12 @@ impl AppError {
             Self::Refused(refusal) => refusal.code(),
             Self::Repository(_) => "store",
             Self::Ledger(LedgerError::Unwritable) => "audit-unavailable",
-            Self::Ledger(_) | Self::HostFailed => "internal",
             Self::Vault(error) => vault_code(error),
             Self::Journal(JournalError::Full) => "storage-full",
             Self::Journal(JournalError::Broken { .. }) => "journal-broken",
             Self::NoAccounts => "no-nats-accounts",
             Self::Accounts(AccountsError::Lifetime { .. }) => "bad-lifetime",
-            Self::Accounts(_) => "internal",
+            Self::Ledger(_) | Self::Accounts(_) | Self::HostFailed => "internal",
         }
     }
 

@@ -56,7 +56,7 @@ impl AgentSubjects {
 
     /// The subject on which the agent awaits an answer, if it may await one there.
     ///
-    /// The server checks a message's subject against its sender's permissions, never its reply (but for `$JS.ACK.…`, in late versions):
+    /// The server checks a message's subject against its sender's permissions, never its reply (but for `$JS.ACK.…`, in 2.15):
     /// whoever answers with more rights than the sender must ask first, or publishes for it into somebody else's inbox.
     pub fn reply_to(&self, raw: &str) -> Option<ReplyTo> {
         let plain =

@@ -107,13 +107,13 @@ struct Versioned {
 }
 
 /// The claims as a signed token.
-pub(super) fn sign(about: About<'_>, claim: Claim, signer: &Key) -> String {
+pub(super) fn sign(about: About<'_>, claim: Claim, issuer: &Key) -> String {
     let About { subject: sub, name, issued_at: iat, expires: exp } = about;
     let nats = Versioned { claim, version: VERSION };
-    let mut claims = Claims { exp, jti: String::new(), iat, iss: signer.public(), name, sub, nats };
+    let mut claims = Claims { exp, jti: String::new(), iat, iss: issuer.public(), name, sub, nats };
     claims.jti = id_of(&claims);
     let signed = format!("{}.{}", BASE64URL_NOPAD.encode(HEADER), BASE64URL_NOPAD.encode(&json(&claims)));
-    let signature = BASE64URL_NOPAD.encode(&signer.sign(signed.as_bytes()));
+    let signature = BASE64URL_NOPAD.encode(&issuer.sign(signed.as_bytes()));
     format!("{signed}.{signature}")
 }
 
@@ -183,9 +183,9 @@ mod tests {
     fn claims_are_signed_by_whom_they_name_as_their_issuer() {
         let signer = Key::random(KeyPairType::Operator).unwrap();
         let token = account(1, &signer);
-        let (signed, signature) = token.rsplit_once('.').unwrap();
+        let (claimed, signature) = token.rsplit_once('.').unwrap();
         let issuer = KeyPair::from_public_key(read(&token)["iss"].as_str().unwrap()).unwrap();
-        issuer.verify(signed.as_bytes(), &BASE64URL_NOPAD.decode(signature.as_bytes()).unwrap()).unwrap();
+        issuer.verify(claimed.as_bytes(), &BASE64URL_NOPAD.decode(signature.as_bytes()).unwrap()).unwrap();
         assert_eq!(issuer.public_key(), signer.public());
     }
 
