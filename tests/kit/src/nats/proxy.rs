@@ -156,7 +156,10 @@ async fn hand_out(
     mut way: watch::Receiver<Way>,
 ) -> io::Result<()> {
     while let Some((arrives, chunk)) = coming.recv().await {
-        sleep_until(arrives).await;
+        // A timer has ticks of a millisecond: what is due already must not wait for the next.
+        if arrives > Instant::now() {
+            sleep_until(arrives).await;
+        }
         // With the proxy gone, so is this.
         let _ = way.wait_for(|way| !way.stalled).await;
         to.write_all(&chunk).await?;
