@@ -17,6 +17,7 @@
 //! assert_eq!(host.asked("librarian").len(), 1);
 //! ```
 
+mod leases;
 mod state;
 mod storage;
 
@@ -27,8 +28,8 @@ use std::{
 };
 
 use crate::{
-    Agent, Card, Denied, Draft, Header, Host, Level, Message, Outcome, Query, Receipt, Skill, State, Storage, Target,
-    agent,
+    Agent, Card, Denied, Draft, Header, Host, Leases, Level, Message, Outcome, Query, Receipt, Skill, State, Storage,
+    Target, agent,
 };
 
 /// A host that grants everything and remembers. The agent under test is `agent` of tenant `tenant`, version `0.0.0`.
@@ -43,6 +44,7 @@ pub struct Double {
     logged: RefCell<Vec<Record>>,
     state: state::MemoryState,
     storage: storage::MemoryStorage,
+    leases: leases::MemoryLeases,
 }
 
 type Answer = Box<dyn Fn(&Message) -> Result<Draft, Denied>>;
@@ -125,6 +127,13 @@ impl Double {
     #[must_use]
     pub fn with_setting(mut self, name: &str, value: &str) -> Self {
         self.settings.insert(name.to_owned(), value.to_owned());
+        self
+    }
+
+    /// Gives another agent a lease, for as long as the double lives.
+    #[must_use]
+    pub fn with_lease_of(self, name: &str, holder: &str) -> Self {
+        self.leases.taken(name, holder);
         self
     }
 
@@ -283,6 +292,10 @@ impl Host for Double {
 
     fn storage(&self) -> impl Storage {
         &self.storage
+    }
+
+    fn leases(&self) -> impl Leases {
+        &self.leases
     }
 }
 

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use crate::{Card, Denied, Draft, Message, Query, State, Storage, Target};
+use crate::{Card, Denied, Draft, Leases, Message, Query, State, Storage, Target};
 
 /// The host, as an agent sees it. In a component each method is one imported function; in a test it is a
 /// [`Double`](crate::double::Double).
 ///
 /// Every call costs fuel: 1,000 units, one more for each byte that crosses, in either direction, and 64 for each header or field;
-/// sending and discovery cost 4,000 instead of 1,000, and [`State`] and [`Storage`] name their own prices. A spent budget is a trap,
+/// sending and discovery cost 4,000 instead of 1,000, and [`State`], [`Storage`] and [`Leases`] name their own prices. A spent budget is a trap,
 /// not a refusal.
 pub trait Host {
     /// Sends to all who subscribe to `topic` in your tenant. A topic nobody listens to takes messages too.
@@ -57,6 +57,9 @@ pub trait Host {
 
     /// Your files; needs `[grants] storage = true`.
     fn storage(&self) -> impl Storage;
+
+    /// The leases of your group; needs `[grants] leases = true`.
+    fn leases(&self) -> impl Leases;
 
     /// The first agent that matches.
     fn find_first(&self, query: &Query) -> Option<Card> {

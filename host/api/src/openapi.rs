@@ -109,6 +109,6 @@ mod tests {
                 assert!(operation["summary"].is_string(), "{method} {path}");
             }
         }
-        assert_eq!(operations, 60);
+        assert_eq!(operations, 64);
     }
 }

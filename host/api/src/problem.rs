@@ -117,6 +117,14 @@ impl ApiError {
         }
     }
 
+    /// Itself, once the log says what went wrong here.
+    pub(crate) fn logged(self) -> Self {
+        if let Self::App(error) = &self {
+            app::log_failure(error);
+        }
+        self
+    }
+
     /// The problem in JSON.
     pub(crate) fn problem(&self) -> Problem {
         let Facts { status, code, limit, actual, retry_after_ms } = self.facts();
@@ -135,11 +143,9 @@ impl ApiError {
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        if let Self::App(error) = &self {
-            app::log_failure(error);
-        }
-        let status = self.facts().status;
-        let problem = self.problem();
+        let refused = self.logged();
+        let status = refused.facts().status;
+        let problem = refused.problem();
         let retry_after_secs = problem.retry_after_ms.map(|ms| HeaderValue::from(ms.div_ceil(1_000)));
         let mut response = (status, Json(problem)).into_response();
         let headers = response.headers_mut();

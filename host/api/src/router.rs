@@ -15,8 +15,8 @@ use crate::extract::{COMPONENT_LEN_MAX, JSON_LEN_MAX};
 use crate::health;
 use crate::problem::ApiError;
 use crate::routes::{
-    agents, audit, components, dlq, external, logs, mailbox, messages, policy, quarantine, queues, quotas, registry,
-    tenants, topics, usage, vault,
+    agents, audit, components, dlq, external, groups, logs, mailbox, messages, policy, quarantine, queues, quotas,
+    registry, tenants, topics, usage, vault,
 };
 use crate::state::ApiState;
 
@@ -57,6 +57,8 @@ pub(crate) fn guarded() -> OpenApiRouter<ApiState> {
         .routes(routes!(tenants::resume_tenant))
         .routes(routes!(tenants::quarantine_tenant))
         .routes(routes!(quotas::get_quota, quotas::put_quota))
+        .routes(routes!(groups::list_groups))
+        .routes(routes!(groups::get_group, groups::put_group))
         .routes(routes!(quarantine::quarantine_agent))
         .routes(routes!(quarantine::release_agent))
         .routes(routes!(vault::list_keys))
@@ -74,6 +76,7 @@ pub(crate) fn guarded() -> OpenApiRouter<ApiState> {
         .routes(routes!(external::register_agent))
         .routes(routes!(external::mint_token, external::list_tokens))
         .routes(routes!(external::revoke_token))
+        .routes(routes!(external::mint_credentials))
         .routes(routes!(queues::list_queues))
         .routes(routes!(dlq::list_letters))
         .routes(routes!(dlq::get_letter, dlq::delete_letter))

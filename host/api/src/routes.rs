@@ -5,6 +5,7 @@ pub(crate) mod audit;
 pub(crate) mod components;
 pub(crate) mod dlq;
 pub(crate) mod external;
+pub(crate) mod groups;
 pub(crate) mod logs;
 pub(crate) mod mailbox;
 pub(crate) mod messages;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use host_bus::Journal;
+use host_bus::accounts::Minter;
 use host_component::{Digest, Manifest};
 use host_courier::{Courier, LogBook, LogQuery, LogRecord, LogStream};
 use host_fleet::{AgentStatus, Deploy, Fleet};
@@ -36,6 +37,8 @@ pub struct AppParts {
     pub vault: Arc<Vault>,
     /// Where messages are kept: its dead letters are read here.
     pub journal: Arc<dyn Journal>,
+    /// What makes external agents' credentials for the bus, where tenants are accounts of it.
+    pub minter: Option<Arc<Minter>>,
 }
 
 /// All verbs. Cheap to clone.
@@ -188,6 +191,10 @@ impl App {
 
     pub(crate) fn forget_logs(&self, tenant: &TenantId, agent: &AgentId) {
         self.0.parts.logs.forget(tenant, agent);
+    }
+
+    pub(crate) fn minter(&self) -> Option<&Arc<Minter>> {
+        self.0.parts.minter.as_ref()
     }
 
     pub(crate) fn ledger(&self) -> &Ledger {

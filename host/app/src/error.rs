@@ -1,6 +1,7 @@
 //! Why a verb was not done, with a stable code and what kind of problem it is.
 
 use host_bus::JournalError;
+use host_bus::accounts::AccountsError;
 use host_calls::Refusal;
 use host_component::{ComponentError, Digest};
 use host_fleet::{FleetError, RepositoryError};
@@ -86,6 +87,14 @@ pub enum AppError {
     /// The journal of messages did not do it.
     #[error(transparent)]
     Journal(#[from] JournalError),
+    /// The bus has no accounts.
+    #[error(
+        "tenants are no accounts of this host's bus: use `bailiwick agent token` and HTTP, or run the host with --nats-accounts"
+    )]
+    NoAccounts,
+    /// The accounts of the bus did not do it.
+    #[error(transparent)]
+    Accounts(#[from] AccountsError),
     /// The host failed. Its log says more.
     #[error("the host failed; its log says more")]
     HostFailed,
@@ -106,10 +115,12 @@ impl AppError {
             Self::Refused(refusal) => refusal.code(),
             Self::Repository(_) => "store",
             Self::Ledger(LedgerError::Unwritable) => "audit-unavailable",
-            Self::Ledger(_) | Self::HostFailed => "internal",
             Self::Vault(error) => vault_code(error),
             Self::Journal(JournalError::Full) => "storage-full",
             Self::Journal(JournalError::Broken { .. }) => "journal-broken",
+            Self::NoAccounts => "no-nats-accounts",
+            Self::Accounts(AccountsError::Lifetime { .. }) => "bad-lifetime",
+            Self::Ledger(_) | Self::Accounts(_) | Self::HostFailed => "internal",
         }
     }
 
@@ -122,19 +133,27 @@ impl AppError {
             | Self::BadPattern
             | Self::BadQuestion { .. }
             | Self::WrongDigest { .. }
-            | Self::Component(_) => Category::Invalid,
+            | Self::Component(_)
+            | Self::Accounts(AccountsError::Lifetime { .. }) => Category::Invalid,
+            Self::NoAccounts => Category::Conflict,
             Self::Fleet(error) => fleet_category(error),
             Self::Refused(refusal) => refusal_category(refusal),
             Self::Vault(error) => vault_category(error),
             Self::Ledger(LedgerError::Unwritable) | Self::Journal(JournalError::Full) => Category::Busy,
-            Self::Ledger(_) | Self::Repository(_) | Self::Journal(_) | Self::HostFailed => Category::Internal,
+            Self::Ledger(_) | Self::Repository(_) | Self::Journal(_) | Self::Accounts(_) | Self::HostFailed => {
+                Category::Internal
+            }
         }
     }
 }
 
 fn fleet_code(error: &FleetError) -> &'static str {
     match error {
-        FleetError::NoTenant(_) | FleetError::NoAgent(_) | FleetError::NoToken(_) => "not-found",
+        FleetError::NoTenant(_) | FleetError::NoAgent(_) | FleetError::NoToken(_) | FleetError::NoGroup(_) => {
+            "not-found"
+        }
+        FleetError::Settings(_) => "bad-settings",
+        FleetError::TooManyGroups { .. } => "too-many-groups",
         FleetError::NoComponent(_) => "no-component",
         FleetError::Taken(_) => "taken",
         FleetError::Manifest(_) => "bad-manifest",
@@ -161,17 +180,20 @@ fn fleet_code(error: &FleetError) -> &'static str {
         | FleetError::NoRandomness(_)
         | FleetError::Kept { .. }
         | FleetError::KeptPolicy { .. } => "internal",
-        FleetError::Repository(_) | FleetError::Cards(_) => "store",
+        FleetError::Repository(_) | FleetError::Cards(_) | FleetError::Leases(_) => "store",
     }
 }
 
 fn fleet_category(error: &FleetError) -> Category {
     match error {
-        FleetError::NoTenant(_) | FleetError::NoAgent(_) | FleetError::NoToken(_) => Category::NotFound,
+        FleetError::NoTenant(_) | FleetError::NoAgent(_) | FleetError::NoToken(_) | FleetError::NoGroup(_) => {
+            Category::NotFound
+        }
         FleetError::Manifest(_)
         | FleetError::Policy(_)
         | FleetError::Component(_)
         | FleetError::Quota(_)
+        | FleetError::Settings(_)
         | FleetError::TokenLifetime { .. } => Category::Invalid,
         FleetError::TooManyStreams { .. } => Category::Busy,
         FleetError::NoComponent(_)
@@ -181,6 +203,7 @@ fn fleet_category(error: &FleetError) -> Category {
         | FleetError::NotExternal(_)
         | FleetError::TooManyTokens { .. }
         | FleetError::TooManyExternal { .. }
+        | FleetError::TooManyGroups { .. }
         | FleetError::OtherPending { .. }
         | FleetError::Suspended { .. }
         | FleetError::TenantQuarantined { .. }
@@ -198,6 +221,7 @@ fn fleet_category(error: &FleetError) -> Category {
         | FleetError::Kept { .. }
         | FleetError::KeptPolicy { .. }
         | FleetError::Repository(_)
+        | FleetError::Leases(_)
         | FleetError::Cards(_) => Category::Internal,
     }
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use host_bus::accounts::{AgentUser, Credentials};
 use host_component::{Digest, Manifest};
 use host_courier::Post;
 use host_fleet::{AgentStatus, Bearer, Cursor, Minted, Stream, TokenId, TokenRecord};
@@ -54,6 +55,20 @@ impl App {
         Ok(())
     }
 
+    /// Mints credentials for the bus for an external agent that takes work. They are told here and never again.
+    pub async fn mint_credentials(&self, user: AgentUser) -> Result<Credentials, AppError> {
+        let minter = self.minter().cloned().ok_or(AppError::NoAccounts)?;
+        let (act, fleet, tenant, agent) = self.act("agent.credentials.mint", &user.tenant, &user.agent);
+        let act = act.detail(json!({ "lifetimeSeconds": user.lifetime.as_secs() }));
+        let mint = move |_| async move {
+            fleet.external_party(&user.tenant, &user.agent)?;
+            Ok::<_, AppError>(minter.agent_user(&user)?)
+        };
+        let credentials = self.controlled(act, mint).await?;
+        tracing::info!(%tenant, %agent, expires = %credentials.expires(), "credentials minted");
+        Ok(credentials)
+    }
+
     /// Whom a token is for. Everything that is no valid token is counted in the audit as such.
     pub fn bearer(&self, token: Option<&str>) -> Option<Arc<Bearer>> {
         let bearer = token.and_then(|token| self.fleet().bearer(token));
@@ -66,6 +81,11 @@ impl App {
     /// Sends as an external agent.
     pub async fn post_as(&self, bearer: &Bearer, post: Post) -> Result<Receipt, AppError> {
         Ok(self.courier().post(bearer.at_work()?, post).await?)
+    }
+
+    /// Sends as an external agent that the bus has proven to be it.
+    pub async fn post_proven(&self, tenant: &TenantId, agent: &AgentId, post: Post) -> Result<Receipt, AppError> {
+        Ok(self.courier().post(&self.fleet().external_party(tenant, agent)?, post).await?)
     }
 
     /// Acknowledges what was handed to an external agent, up to and including a cursor, and says how much that was.

@@ -8,6 +8,7 @@ mod audit;
 mod control;
 mod error;
 mod external;
+mod groups;
 mod letters;
 mod messages;
 mod policy;
@@ -23,10 +24,11 @@ pub use letters::{LetterFilter, Opened, ReplayReport};
 pub use policy::{Choice, Explained};
 pub use readiness::{Check, Readiness};
 
-pub use host_bus::{Letter, LetterId, QueueView};
+pub use host_bus::accounts::{AgentSubjects, AgentUser, Credentials, Door, Posted};
+pub use host_bus::{Lease, Letter, LetterId, QueueView};
 pub use host_courier::{LogQuery, LogRecord, LogStream, Post, PostTarget, Seen, Watch};
 pub use host_fleet::{
-    AgentStatus, BadCursor, BadTokenId, Bearer, Cursor, Deploy, Minted, Pending, PolicyInForce, ShadowPolicy, Stream,
-    Streamed, TenantStatus, TokenId, TokenRecord,
+    AgentStatus, BadCursor, BadTokenId, Bearer, Cursor, Deploy, GroupStatus, Minted, Pending, PolicyInForce,
+    ShadowPolicy, Stream, Streamed, TenantStatus, TokenId, TokenRecord,
 };
 pub use host_ledger::{Break, Decision, Entry, Query, Reason, Record, Summary, Used};

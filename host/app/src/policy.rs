@@ -137,8 +137,10 @@ fn ask(tenant: &TenantId, verb: &str, target: &str) -> Result<Ask, AppError> {
         "discover" => Ok(Ask::Discover),
         "state" => Ok(Ask::State),
         "storage" => Ok(Ask::Storage),
+        "leases" => Ok(Ask::Leases),
         _ => {
-            Err(bad("use publish, subscribe, send, request, take, discover, state, storage, http or secret".to_owned()))
+            Err(bad("use publish, subscribe, send, request, take, discover, state, storage, leases, http or secret"
+                .to_owned()))
         }
     }
 }

@@ -40,6 +40,26 @@ pub struct Subscribe {
     pub interest: Interest,
     /// With a name, each message goes to one subscriber of that name; without, to this one too.
     pub queue: Option<AgentId>,
+    /// With a name of its own within `queue`, it gets what belongs to its keys and nothing else, as long as all of that queue have
+    /// one: see [`shard_of`](crate::shard_of).
+    pub member: Option<Member>,
+}
+
+/// The name of one of several receivers that share by key: the same over restarts, `{agent}/{number}`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Member(Arc<str>);
+
+impl Member {
+    /// One of the replicas of an agent.
+    pub fn replica(agent: &AgentId, number: u32) -> Self {
+        Self(format!("{agent}/{number}").into())
+    }
+}
+
+impl AsRef<str> for Member {
+    fn as_ref(&self) -> &str {
+        &self.0
+    }
 }
 
 /// A subscription that was made.

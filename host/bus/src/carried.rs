@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use host_gate::{Delivery, Stamped};
+use host_gate::{Delivery, Stamped, shard_key_of};
 use host_model::{Destination, Queue, TenantId, Topic};
 
 /// Where something goes, as far as routing asks.
@@ -20,6 +20,8 @@ pub(crate) trait Carried {
     fn place(&self) -> Place<'_>;
     /// Its address within the tenant.
     fn address(&self) -> Cow<'_, str>;
+    /// By what receivers that share by key share it.
+    fn shard_key(&self) -> Cow<'_, str>;
     /// What one receiver is given.
     fn delivery(&self) -> Delivery;
 }
@@ -35,6 +37,10 @@ impl Carried for Arc<Stamped> {
 
     fn address(&self) -> Cow<'_, str> {
         Cow::Owned(self.envelope().to.to_string())
+    }
+
+    fn shard_key(&self) -> Cow<'_, str> {
+        Cow::Borrowed(self.envelope().shard_key())
     }
 
     fn delivery(&self) -> Delivery {
@@ -68,6 +74,10 @@ impl Carried for Arrived {
 
     fn address(&self) -> Cow<'_, str> {
         Cow::Borrowed(&self.address)
+    }
+
+    fn shard_key(&self) -> Cow<'_, str> {
+        Cow::Owned(shard_key_of(&self.bytes))
     }
 
     fn delivery(&self) -> Delivery {

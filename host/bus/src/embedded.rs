@@ -11,9 +11,10 @@ use parking_lot::RwLock;
 use serde::{Deserialize, Serialize};
 
 use crate::carried::{Carried, Place};
+use crate::keeper::Consumer;
 use crate::{
-    Binding, Bus, BusError, Forgetting, Inbound, Interest, KeepHealth, Keeper, Keeping, Letter, NotTaken, QueueLimits,
-    QueueView, Subscribe, SubscriptionId, Verdict,
+    Binding, Bus, BusError, Forgetting, Inbound, Interest, KeepHealth, Keeper, Keeping, Letter, Member, NotTaken,
+    QueueLimits, QueueView, Subscribe, SubscriptionId, Verdict, shard_of,
 };
 
 /// Holds the subscriptions of each tenant apart, so that routing starts at the stamp's tenant and never looks beyond.
@@ -43,6 +44,7 @@ struct Subscriber {
     id: SubscriptionId,
     interest: Interest,
     queue: Option<AgentId>,
+    member: Option<Member>,
     inbound: Arc<dyn Inbound>,
     /// Counts the turns of its group; shared by the members.
     turn: Arc<AtomicUsize>,
@@ -165,13 +167,14 @@ impl Bus for EmbeddedBus {
 
     fn subscribe(&self, subscribe: Subscribe, inbound: Arc<dyn Inbound>) -> SubscriptionId {
         let id = self.new_id();
-        let Subscribe { tenant, interest, queue } = subscribe;
+        let Subscribe { tenant, interest, queue, member } = subscribe;
         if let (Some(keeper), Interest::Queue { queue, in_flight_max }) = (&self.keeper, &interest) {
-            keeper.consume(&tenant, queue, id, inbound.clone(), *in_flight_max);
+            let consumer = Consumer::new(id, inbound.clone(), *in_flight_max).of(member.clone());
+            keeper.consume(&tenant, queue, consumer);
         }
         self.change(&tenant, |routes| {
             let turn = routes.turn_of_group(&interest, queue.as_ref());
-            routes.add(Subscriber { id, interest, queue, inbound, turn });
+            routes.add(Subscriber { id, interest, queue, member, inbound, turn });
         });
         id
     }
@@ -343,11 +346,15 @@ impl Routes {
         interests
     }
 
-    /// To one member of a group: the next in turn, or another if that one has no room.
+    /// To one member of a group: the one that the message's key belongs to, or else the next in turn, or another if that one has no
+    /// room.
     fn carry_to_one<'a>(
         members: impl Iterator<Item = &'a Subscriber> + Clone,
         carried: &impl Carried,
     ) -> Result<(), NotTaken> {
+        if let Some(owner) = Self::owner(members.clone(), carried) {
+            return owner.inbound.deliver(carried.delivery());
+        }
         let len = members.clone().count();
         let first = match members.clone().next() {
             Some(member) if len > 1 => member.turn.fetch_add(1, Ordering::Relaxed) % len,
@@ -361,6 +368,16 @@ impl Routes {
             }
         }
         Err(last)
+    }
+
+    /// Where all members share by key, the one that a key belongs to: nobody else takes its place.
+    fn owner<'a>(
+        members: impl Iterator<Item = &'a Subscriber> + Clone,
+        carried: &impl Carried,
+    ) -> Option<&'a Subscriber> {
+        let named: Option<Vec<&Member>> = members.clone().map(|member| member.member.as_ref()).collect();
+        let owner = shard_of(&carried.shard_key(), named?)?;
+        members.clone().find(|member| member.member.as_ref() == Some(owner))
     }
 
     fn show_watchers(&self, carried: &impl Carried) {

@@ -14,12 +14,12 @@ use parking_lot::RwLock;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
-use self::pump::Consumer;
+pub(crate) use self::pump::Consumer;
 use self::tenant::Tenant;
 use self::writer::{Keeping, Writer};
 use crate::{
-    Binding, BusError, Handover, Inbound, Journal, JournalError, Keep, KeepHealth, Letter, Notices, Position,
-    QueueLimits, QueueView, SubscriptionId, Verdict,
+    Binding, BusError, Handover, Journal, JournalError, Keep, KeepHealth, Letter, Notices, Position, QueueLimits,
+    QueueView, SubscriptionId, Verdict,
 };
 
 /// For how long the id of a message is remembered after it was taken, in milliseconds, if it does not wait for longer: within that
@@ -229,17 +229,9 @@ impl Keeper {
         }
     }
 
-    /// Hands the messages of a queue to one more receiver, at most so many at once.
-    pub(crate) fn consume(
-        &self,
-        tenant: &TenantId,
-        queue: &Queue,
-        id: SubscriptionId,
-        inbound: Arc<dyn Inbound>,
-        in_flight_max: u32,
-    ) {
-        let pump = self.tenant(tenant).pump_or_new(&self.0.house, queue);
-        pump.consume(Consumer::new(id, inbound, in_flight_max));
+    /// Hands the messages of a queue to one more receiver.
+    pub(crate) fn consume(&self, tenant: &TenantId, queue: &Queue, consumer: Consumer) {
+        self.tenant(tenant).pump_or_new(&self.0.house, queue).consume(consumer);
     }
 
     /// Ends what [`consume`](Self::consume) began. What that receiver holds is still its own to end.

@@ -22,7 +22,7 @@ pub struct Kept<'a> {
     /// Which attempt this is, from 1, as far as that is known.
     pub(crate) attempt: u32,
     /// When it was taken.
-    pub(crate) kept: Timestamp,
+    pub(crate) since: Timestamp,
 }
 
 impl Kept<'_> {
@@ -52,8 +52,8 @@ impl Kept<'_> {
     }
 
     /// When it was taken.
-    pub(crate) fn kept(&self) -> Timestamp {
-        self.kept
+    pub(crate) fn since(&self) -> Timestamp {
+        self.since
     }
 
     /// What is said to be its frame.

@@ -10,19 +10,26 @@ mod embedded;
 mod journal;
 mod keeper;
 mod kept;
+mod leases;
 mod nats;
 mod queues;
 mod replay;
+mod sharing;
 mod subject;
 
-pub use bus::{Bus, BusError, Forgetting, Inbound, Interest, Keeping, NotTaken, Subscribe, SubscriptionId};
+pub use bus::{Bus, BusError, Forgetting, Inbound, Interest, Keeping, Member, NotTaken, Subscribe, SubscriptionId};
 pub use embedded::EmbeddedBus;
 pub use journal::{
     Change, Changed, Death, Depth, Journal, JournalError, Keep, Letter, LetterId, Letters, Place, Waiting,
 };
 pub use keeper::{Keeper, KeeperParts};
 pub use kept::{Handover, Kept, Verdict};
+pub use leases::{
+    Acquired, EmbeddedLeases, Fenced, Holder, LEASE_NAMES_MAX, Lease, LeaseError, LeaseRepository, LeaseTtl, Leases,
+};
+pub use nats::accounts;
 pub use nats::{BadCredentials, Class, HostId, NatsBus, NatsCredentials, NatsError, NatsParts, NatsSettings};
 pub use queues::{Binding, KeepHealth, Notices, QueueLimits, QueueView};
 pub use replay::{Position, Recalled, ReplayError, ReplayMemory};
+pub use sharing::shard_of;
 pub use subject::Subject;

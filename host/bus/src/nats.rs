@@ -2,11 +2,14 @@
 //!
 //! Nothing that comes from the server is believed: it is handed to the receivers as bytes, for the gate to verify.
 
+pub mod accounts;
 mod bindings;
 mod bus;
+mod carrying;
 mod connection;
 mod done;
 mod gossip;
+mod keeping;
 mod keys;
 mod outbox;
 mod peers;

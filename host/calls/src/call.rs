@@ -8,7 +8,7 @@ use std::time::Duration;
 use host_model::{AgentId, Caller, Card, CardQuery, Cause, Draft, Envelope, Header, Queue, Receipt};
 use serde::{Deserialize, Serialize};
 
-use crate::{HttpCall, HttpReply, Refusal, StateCall, StateReply, StorageCall, StorageReply};
+use crate::{HttpCall, HttpReply, LeaseCall, LeaseReply, Refusal, StateCall, StateReply, StorageCall, StorageReply};
 
 /// Which call this is: the same id twice is the same call, asked again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -122,6 +122,8 @@ pub enum HostCall {
     State(StateCall),
     /// Its files.
     Storage(StorageCall),
+    /// The leases of its group.
+    Lease(LeaseCall),
 }
 
 /// What the host answers.
@@ -145,6 +147,8 @@ pub enum HostReply {
     State(StateReply),
     /// To storage.
     Storage(StorageReply),
+    /// To a call about a lease.
+    Lease(LeaseReply),
 }
 
 /// An answer that is there, or one that is on its way. Dropping the latter cancels the wait; the effect may have happened.

@@ -5,6 +5,7 @@
 
 mod call;
 mod http;
+mod lease;
 mod price;
 mod refusal;
 mod state;
@@ -13,6 +14,7 @@ mod text;
 
 pub use call::{Answer, BatchItem, CallId, Context, HostCall, HostCalls, HostReply, LogLevel, LogLine, LogSource};
 pub use http::{HttpCall, HttpHeader, HttpOpen, HttpReply, HttpWaits, REQUEST_BYTES_MAX, is_forbidden_header};
+pub use lease::{LEASE_BASE, LEASE_GRANT, LeaseCall, LeaseReply, LeaseView};
 pub use price::{CALL_BASE, Price, ROUTED_BASE, WASI_CALL, price_of_call, price_of_reply};
 pub use refusal::{Refusal, RefusalNumbers};
 pub use state::{ENTRY_PRICE, PAGE_LEN_MAX, STATE_BASE, STATE_TTL_MS_MAX, STATE_VALUE_LEN_MAX, StateCall, StateReply};

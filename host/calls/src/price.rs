@@ -2,7 +2,7 @@
 //!
 //! The numbers are promised to authors in `wit/agent-0.1/types.wit`; change them there too.
 
-use crate::{ENTRY_PRICE, HostCall, HostReply, state, storage};
+use crate::{ENTRY_PRICE, HostCall, HostReply, lease, state, storage};
 use host_model::{Card, CardQuery, Draft, Header};
 
 /// Units of fuel; one guest instruction is about one unit.
@@ -29,6 +29,7 @@ pub fn price_of_call(call: &HostCall) -> Price {
         HostCall::Http(call) => crate::http::price_of_call(call),
         HostCall::State(call) => state::price_of_call(call),
         HostCall::Storage(call) => storage::price_of_call(call),
+        HostCall::Lease(call) => lease::price_of_call(call),
     }
 }
 
@@ -43,6 +44,7 @@ pub fn price_of_reply(reply: &HostReply) -> Price {
         HostReply::Http(reply) => crate::http::price_of_reply(reply),
         HostReply::State(reply) => state::price_of_reply(reply),
         HostReply::Storage(reply) => storage::price_of_reply(reply),
+        HostReply::Lease(reply) => lease::price_of_reply(reply),
     }
 }
 

@@ -85,6 +85,20 @@ pub struct FileEntry {
     pub stat: FileStat,
 }
 
+impl StorageCall {
+    /// Whether it changes anything.
+    pub const fn writes(&self) -> bool {
+        match self {
+            Self::Write { .. }
+            | Self::Append { .. }
+            | Self::Remove { .. }
+            | Self::MakeDir { .. }
+            | Self::Rename { .. } => true,
+            Self::Read { .. } | Self::List { .. } | Self::Stat { .. } => false,
+        }
+    }
+}
+
 /// The answer to a [`StorageCall`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum StorageReply {

@@ -11,7 +11,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use host_model::{AgentId, TenantId};
-use host_wire::{Agent, AgentState, DecideVersion, Reason};
+use host_wire::{Agent, AgentState, DecideVersion, Lifetime, Reason};
 
 use crate::client::Client;
 use crate::connect::{Connection, InTenant};
@@ -63,6 +63,17 @@ enum AgentVerb {
         id: AgentId,
         #[command(flatten)]
         token: register::TokenArgs,
+    },
+    /// Mint credentials for NATS for an external agent and print them, this once; the host must run with --nats-accounts
+    #[command(
+        after_help = "Example:\n  bailiwick agent credentials meter --tenant acme > meter.creds\n\nWith them the agent publishes what POST /api/messages takes, and receives what is its own: how, is told beside."
+    )]
+    Credentials {
+        /// For which agent
+        id: AgentId,
+        /// How long they are valid: 90s, 10m; one minute to fifteen
+        #[arg(long, value_name = "TIME", default_value = "15m")]
+        expires_in: Lifetime,
     },
     /// List a tenant's agents
     #[command(after_help = "Example:\n  bailiwick agent list --tenant acme")]
@@ -192,6 +203,7 @@ pub(crate) async fn run(args: AgentArgs) -> Result<(), CliError> {
         AgentVerb::Deploy { path, no_start } => deploy::run(&session, &path, !no_start).await,
         AgentVerb::Register { what } => register::run(&session, &what).await,
         AgentVerb::Token { id, token } => register::token(&session, &id, token).await,
+        AgentVerb::Credentials { id, expires_in } => register::credentials(&session, &id, &expires_in).await,
         AgentVerb::List => show::list(&session).await,
         AgentVerb::Show { id } => show::one(&session, &id).await,
         AgentVerb::Start { id } => session.steer(&id, "start").await,

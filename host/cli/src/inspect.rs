@@ -166,7 +166,9 @@ fn grants(inspection: &Inspection) -> Vec<String> {
     ];
     let list = |items: &[String]| if items.is_empty() { "nothing".to_owned() } else { items.join(", ") };
     let mut lines: Vec<String> = facts.iter().map(|(name, items)| format!("  {name}: {}", list(items))).collect();
-    for (name, given) in [("discover", grants.discover), ("state", grants.state), ("storage", grants.storage)] {
+    for (name, given) in
+        [("discover", grants.discover), ("state", grants.state), ("storage", grants.storage), ("leases", grants.leases)]
+    {
         lines.push(format!("  {name}: {}", if given { "yes" } else { "no" }));
     }
     lines

@@ -9,6 +9,7 @@ mod client;
 mod connect;
 mod data;
 mod error;
+mod group;
 mod inspect;
 mod json;
 mod message;

@@ -119,7 +119,7 @@ pub struct ExplainArgs {
     tenant: InTenant,
     /// Of which agent
     agent: AgentId,
-    /// publish, subscribe, send, request, take, discover, state, storage, http or secret
+    /// publish, subscribe, send, request, take, discover, state, storage, leases, http or secret
     verb: String,
     /// Which topic, agent, host or name
     #[arg(default_value = "", hide_default_value = true)]

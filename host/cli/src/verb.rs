@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::Subcommand;
 
 use crate::error::CliError;
-use crate::{agent, audit, inspect, offline, policy, print, queue, tenant, topic, usage, vault};
+use crate::{agent, audit, group, inspect, offline, policy, print, queue, tenant, topic, usage, vault};
 
 /// What operators and authors ask of a host, and what works without one.
 #[derive(Debug, Subcommand)]
@@ -20,6 +20,8 @@ pub enum Verb {
     Queue(queue::QueueArgs),
     /// Look at messages that were given up, send them again, delete them
     Dlq(queue::DlqArgs),
+    /// Set what groups of agents share, see who is in one and who leads it
+    Group(group::GroupArgs),
     /// Say why a call is, or would be, allowed or denied
     Explain(policy::ExplainArgs),
     /// Read what happened, and check that its record still holds
@@ -47,6 +49,7 @@ pub async fn run(verb: Verb, program: clap::Command) -> ExitCode {
         Verb::Topic(args) => topic::run(args).await,
         Verb::Queue(args) => queue::run(args).await,
         Verb::Dlq(args) => queue::dlq(args).await,
+        Verb::Group(args) => group::run(args).await,
         Verb::Explain(args) => policy::explain(args).await,
         Verb::Audit(args) => audit::run(args).await,
         Verb::Usage(args) => usage::run(args).await,
@@ -102,9 +105,11 @@ mod tests {
         check("bailiwick tenant key revoke 4be0643f1d98573b --tenant acme", None);
         check("bailiwick tenant secret set api --tenant acme --from-file token", None);
         check("bailiwick agent --tenant acme list", None);
+        check("bailiwick group set search model=small --tenant acme -o json", None);
         check("bailiwick agent register meter --tenant acme -o json", None);
         check("bailiwick agent token meter --tenant acme --expires-in 2h", None);
         check("bailiwick agent token meter --tenant acme --revoke 4be0643f1d98573b", None);
+        check("bailiwick agent credentials meter --tenant acme --expires-in 10m", None);
         check("bailiwick agent send echo --tenant acme --type t --data @- --wait", None);
         check("bailiwick agent send echo --tenant acme --type t --wait 5 --header a=b --header c=d", None);
         check("bailiwick agent logs echo -f --since 10m --level warn --source stdout --contains x", None);

@@ -17,6 +17,8 @@ pub enum Capability {
     State,
     /// Files of its own: `bailiwick:storage/files`.
     Storage,
+    /// Leases of its group: `bailiwick:leases/leases`.
+    Leases,
     /// Calling hosts: `wasi:http/outgoing-handler`.
     Http,
 }
@@ -52,7 +54,7 @@ impl fmt::Display for Risk {
 
 impl Capability {
     /// Every capability there is, in ascending order.
-    pub const ALL: [Self; 5] = [Self::Messaging, Self::Discovery, Self::State, Self::Storage, Self::Http];
+    pub const ALL: [Self; 6] = [Self::Messaging, Self::Discovery, Self::State, Self::Storage, Self::Leases, Self::Http];
 
     /// The capability as reports name it.
     pub const fn as_str(self) -> &'static str {
@@ -61,6 +63,7 @@ impl Capability {
             Self::Discovery => "discovery",
             Self::State => "state",
             Self::Storage => "storage",
+            Self::Leases => "leases",
             Self::Http => "http",
         }
     }
@@ -74,6 +77,7 @@ impl Capability {
             Self::Discovery => grants.discover,
             Self::State => grants.state,
             Self::Storage => grants.storage,
+            Self::Leases => grants.leases,
             Self::Http => !grants.http.is_empty(),
         }
     }
@@ -85,6 +89,7 @@ impl Capability {
             Self::Discovery => "add discover = true under [grants]",
             Self::State => "add state = true under [grants]",
             Self::Storage => "add storage = true under [grants]",
+            Self::Leases => "add leases = true under [grants]",
             Self::Http => "name the hosts in http under [grants]",
         }
     }
@@ -92,7 +97,7 @@ impl Capability {
     /// How much it lets an agent do to others.
     pub const fn risk(self) -> Risk {
         match self {
-            Self::Messaging => Risk::Medium,
+            Self::Messaging | Self::Leases => Risk::Medium,
             Self::Discovery | Self::State | Self::Storage => Risk::Low,
             Self::Http => Risk::High,
         }
@@ -107,6 +112,7 @@ impl Capability {
             Self::Discovery => "It reads the cards of running agents of its tenant, and nothing else.",
             Self::State => "It keeps keys and values that no other agent sees, within its tenant's quota.",
             Self::Storage => "It keeps files that no other agent sees, within its tenant's quota.",
+            Self::Leases => "It can keep the other agents of its group from what only one of them may do.",
             Self::Http => "It carries what it knows to the hosts it was granted, outside its tenant.",
         }
     }
@@ -149,6 +155,7 @@ impl Kind {
             ("bailiwick:discovery/registry", (0, 1)) => Self::Granted(Capability::Discovery),
             ("bailiwick:state/store", (0, 1)) => Self::Granted(Capability::State),
             ("bailiwick:storage/files", (0, 1)) => Self::Granted(Capability::Storage),
+            ("bailiwick:leases/leases", (0, 1)) => Self::Granted(Capability::Leases),
             ("wasi:http/outgoing-handler" | "wasi:http/types", (0, 2)) => Self::Granted(Capability::Http),
             _ => Self::Unknown,
         }
@@ -264,6 +271,7 @@ mod tests {
             check(&format!("bailiwick:discovery/registry@{version}"), Kind::Granted(Capability::Discovery));
             check(&format!("bailiwick:state/store@{version}"), Kind::Granted(Capability::State));
             check(&format!("bailiwick:storage/files@{version}"), Kind::Granted(Capability::Storage));
+            check(&format!("bailiwick:leases/leases@{version}"), Kind::Granted(Capability::Leases));
             check(&format!("bailiwick:agent/log@{version}"), Kind::Free);
         }
         for name in [

@@ -67,6 +67,7 @@ pub struct CapabilityReport {
 /// What a manifest asks for, in the manifest's words.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
+#[expect(clippy::struct_excessive_bools, reason = "each grant is there or not, by itself")]
 pub struct GrantsReport {
     /// Topics it may publish on.
     pub publish: Vec<String>,
@@ -82,6 +83,8 @@ pub struct GrantsReport {
     pub state: bool,
     /// Whether it has files of its own.
     pub storage: bool,
+    /// Whether it may take leases of its group.
+    pub leases: bool,
     /// Hosts it may call.
     pub http: Vec<String>,
     /// Secrets the host may put into its calls.
@@ -118,6 +121,10 @@ pub struct Prices {
     pub state_base: u64,
     /// A call of `storage`.
     pub storage_base: u64,
+    /// A call of `leases` that looks.
+    pub lease_base: u64,
+    /// A call of `leases` that may be granted one, which is written to the disk.
+    pub lease_grant: u64,
     /// An entry of a list that is given.
     pub entry: u64,
     /// A byte that crosses the border, in either direction.
@@ -132,6 +139,8 @@ impl Default for Prices {
             routed_base: host_calls::ROUTED_BASE,
             state_base: host_calls::STATE_BASE,
             storage_base: host_calls::STORAGE_BASE,
+            lease_base: host_calls::LEASE_BASE,
+            lease_grant: host_calls::LEASE_GRANT,
             entry: host_calls::ENTRY_PRICE,
             byte: 1,
         }
@@ -218,6 +227,7 @@ impl GrantsReport {
             discover: grants.discover,
             state: grants.state,
             storage: grants.storage,
+            leases: grants.leases,
             http: grants.http.iter().map(ToString::to_string).collect(),
             secrets: grants.secrets.iter().map(ToString::to_string).collect(),
         }
@@ -272,7 +282,7 @@ mod tests {
         assert_eq!(report["sizeBytes"], component.size_bytes);
         assert_eq!(
             report["prices"],
-            serde_json::json!({ "wasiCall": 200, "callBase": 1000, "routedBase": 4000, "stateBase": 4000, "storageBase": 10000, "entry": 64, "byte": 1 })
+            serde_json::json!({ "wasiCall": 200, "callBase": 1000, "routedBase": 4000, "stateBase": 4000, "storageBase": 10000, "leaseBase": 4000, "leaseGrant": 20000, "entry": 64, "byte": 1 })
         );
         assert_eq!((&report["grants"], &report["limits"]), (&serde_json::Value::Null, &serde_json::Value::Null));
         assert_eq!(report["verdict"], serde_json::json!({ "status": "ok" }));
@@ -291,7 +301,7 @@ mod tests {
         assert_eq!(
             report["grants"],
             serde_json::json!({ "publish": ["a.>"], "subscribe": [], "send": ["*"], "queues": [], "discover": false,
-                "state": false, "storage": false, "http": [], "secrets": [] })
+                "state": false, "storage": false, "leases": false, "http": [], "secrets": [] })
         );
         assert_eq!(report["limits"]["deadlineMs"], 5000);
         assert_eq!(report["warnings"].as_array().unwrap().len(), 3, "{report:#}");

@@ -20,7 +20,7 @@ pub use capability::{Capability, Kind, Risk};
 pub use digest::{BadDigest, Digest};
 pub use error::{ComponentError, ManifestError};
 pub use inspection::{Against, CapabilityReport, GrantsReport, Inspection, LimitsReport, Prices, Verdict};
-pub use manifest::{Agent, Manifest, Run};
+pub use manifest::{Agent, BadSettings, Manifest, Run, Shard, check_settings};
 pub use policy::{PolicyDocument, PolicyError, PolicyWarning, STARTER_POLICY};
 pub use read::{Component, Function, Interface};
 pub use review::{Objection, Review, Warning, review};

@@ -7,13 +7,14 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::PathBuf;
 
-use host_model::{AgentId, Grants, Limits, RunMode, Skill};
+use host_model::{AgentId, Grants, GroupId, Limits, RunMode, Skill};
 use serde::Deserialize;
 use toml::Spanned;
 
-use self::shape::{LimitsShape, Shape};
+use self::shape::{LimitsShape, RunShape, Shape};
 use self::value::{is_line, is_prose};
 use crate::ManifestError;
+pub use config::{BadSettings, check_settings};
 
 mod config;
 mod external;
@@ -63,18 +64,32 @@ pub struct Agent {
     pub capabilities: Vec<String>,
 }
 
+/// By what replicas share messages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Shard {
+    /// Messages of one key go to one replica.
+    Key,
+}
+
 /// How an agent's instances live.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Run {
     /// A fresh instance for each message (the default), or one that stays.
     pub instances: RunMode,
     /// How many of it, 1 to 64; 1 unless given.
     pub replicas: u32,
+    /// The group whose settings and leases it shares.
+    pub group: Option<GroupId>,
+    /// Whether one of its replicas, or of its group, is given messages while the others stand by.
+    pub leader: bool,
+    /// By what its replicas share messages; in turn unless given.
+    pub shard: Option<Shard>,
 }
 
 impl Default for Run {
     fn default() -> Self {
-        Self { instances: RunMode::default(), replicas: 1 }
+        Self { instances: RunMode::default(), replicas: 1, group: None, leader: false, shard: None }
     }
 }
 
@@ -91,7 +106,7 @@ impl Manifest {
             skills: skills(text, shape.skills.0)?,
             grants: shape.grants.into_grants(),
             limits: limits(text, &shape.limits)?,
-            run: shape.run.into_run(),
+            run: run(text, shape.run)?,
             config: settings(text, shape.config)?,
         })
     }
@@ -136,6 +151,13 @@ fn limits(text: &str, shape: &LimitsShape) -> Result<Limits, ManifestError> {
         let line = shape.offset_of(bad.name).map(|offset| refusal::line_at(text, offset));
         ManifestError::Limit { line, source: bad }
     })
+}
+
+fn run(text: &str, shape: RunShape) -> Result<Run, ManifestError> {
+    match shape.conflict() {
+        Some((offset, problem)) => Err(refusal::value(text, "run.shard", Some(offset), problem)),
+        None => Ok(shape.into_run()),
+    }
 }
 
 fn settings(text: &str, table: Option<Spanned<toml::Table>>) -> Result<BTreeMap<String, String>, ManifestError> {

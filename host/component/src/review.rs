@@ -180,6 +180,7 @@ fn unused(component: &Component, grants: &Grants) -> impl Iterator<Item = &'stat
         ("discover", grants.discover, uses(Capability::Discovery, &["find", "get"])),
         ("state", grants.state, imports(Capability::State)),
         ("storage", grants.storage, imports(Capability::Storage)),
+        ("leases", grants.leases, imports(Capability::Leases)),
     ];
     table.into_iter().filter(|(_, granted, used)| *granted && !*used).map(|(key, ..)| key)
 }

@@ -61,6 +61,9 @@ pub fn widened(old: Version<'_>, new: Version<'_>) -> Vec<Widened> {
     if let (Some(old), Some(new)) = (old.manifest, new.manifest) {
         let grant = |Excess { key, what }| Widened::Grant { key: key.to_owned(), what };
         widened.extend(new.grants.beyond(&old.grants).into_iter().map(grant));
+        // Its leases and its settings come with a group.
+        let joined = new.run.group.as_ref().filter(|group| old.run.group.as_ref() != Some(*group));
+        widened.extend(joined.map(|group| Widened::Grant { key: "group".to_owned(), what: group.to_string() }));
         widened.extend(limits(old, new));
     }
     widened

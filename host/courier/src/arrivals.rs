@@ -101,7 +101,7 @@ impl Arrivals {
     }
 }
 
-fn caller_of<'a>(receiver: Receiver<'a>) -> &'a Arc<Caller> {
+fn caller_of(receiver: Receiver<'_>) -> &Arc<Caller> {
     match receiver {
         Receiver::Agent { caller, .. } | Receiver::Asker { caller, .. } | Receiver::Watcher { caller } => caller,
     }
@@ -147,7 +147,6 @@ impl Window {
     }
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "a remainder of a small number")]
 const fn place(seq: u64) -> (usize, u64) {
     let at = seq % WINDOW;
     ((at / 64) as usize, 1 << (at % 64))

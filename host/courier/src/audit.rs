@@ -20,6 +20,7 @@ pub(crate) fn action_of(call: &HostCall) -> Option<&'static str> {
         HostCall::Http(_) => Some("http.request"),
         HostCall::State(_) => Some("state.use"),
         HostCall::Storage(_) => Some("storage.use"),
+        HostCall::Lease(_) => Some("lease.use"),
     }
 }
 

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use foldhash::fast::RandomState;
-use host_bus::{Bus, Inbound, Notices, Verdict};
-use host_calls::{Answer, Context, HostCall, HostCalls, HostReply, Refusal, RefusalNumbers};
+use host_bus::{Bus, Holder, Inbound, Leases, Notices, Verdict};
+use host_calls::{Answer, Context, HostCall, HostCalls, HostReply, Refusal, RefusalNumbers, StorageCall};
 use host_egress::Egress;
 use host_gate::{Accepted, Gate, Keys};
 use host_ledger::Ledger;
@@ -23,7 +23,7 @@ use crate::http::Streams;
 use crate::keeping::Basis;
 use crate::party::count;
 use crate::replies::Replies;
-use crate::{FileStore, LogBook, Mail, Party, StateStore, Watch, discovery, state, storage};
+use crate::{FileStore, LogBook, Mail, Party, StateStore, Watch, discovery, leases, state, storage};
 
 /// An answer on its way from a store.
 pub type Pending<T> = Pin<Box<dyn Future<Output = Result<T, Refusal>> + Send>>;
@@ -46,6 +46,8 @@ pub struct CourierParts {
     pub state: Option<Arc<dyn StateStore>>,
     /// Agents' files; a host without them refuses each such call.
     pub files: Option<Arc<dyn FileStore>>,
+    /// Who holds which lease; a host without them refuses each such call.
+    pub leases: Option<Arc<dyn Leases>>,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// The way out to other hosts.
@@ -133,6 +135,28 @@ impl Courier {
         }
     }
 
+    /// The leases of this host, for who leads agents.
+    pub fn leases(&self) -> Option<&Arc<dyn Leases>> {
+        self.parts().leases.as_ref()
+    }
+
+    /// Who a party is among those who ask for leases.
+    pub fn holder(&self, party: &Party) -> Holder {
+        leases::holder(party, self.parts().started)
+    }
+
+    /// Whether a party still acts under every lease that it holds.
+    pub(crate) fn check_leases(&self, party: &Party) -> Result<(), Refusal> {
+        leases::check(self.parts().leases.as_ref(), party)
+    }
+
+    fn storage(&self, party: &Party, call: StorageCall) -> Result<Pending<HostReply>, Refusal> {
+        if call.writes() {
+            self.check_leases(party)?;
+        }
+        storage::call(self.parts().files.as_ref(), party, call)
+    }
+
     pub(crate) fn parts(&self) -> &CourierParts {
         &self.0.parts
     }
@@ -180,7 +204,11 @@ impl HostCalls for Courier {
                 let CourierParts { state, clock, .. } = self.parts();
                 later(party.clone(), state::call(state.as_ref(), &party, clock.now(), call))
             }
-            HostCall::Storage(call) => later(party.clone(), storage::call(self.parts().files.as_ref(), &party, call)),
+            HostCall::Storage(call) => later(party.clone(), self.storage(&party, call)),
+            HostCall::Lease(call) => {
+                let CourierParts { leases, started, .. } = self.parts();
+                later(party.clone(), leases::call(leases.as_ref(), &party, *started, call))
+            }
         };
         match action {
             Some(action) => audited(&self.parts().ledger, caller, action, answer),

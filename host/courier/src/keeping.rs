@@ -190,7 +190,7 @@ fn sent_again(envelope: &Envelope) -> Option<(Target, Draft)> {
         payload: envelope.payload.clone(),
         correlation_id: envelope.correlation_id.clone(),
         headers: envelope.headers.clone(),
-        options: vec![Qos::AtLeastOnce.as_option()],
+        options: std::iter::once(Qos::AtLeastOnce.as_option()).chain(envelope.key_option()).collect(),
     };
     Some((target, draft))
 }

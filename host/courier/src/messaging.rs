@@ -190,7 +190,8 @@ impl Courier {
         if party.switch.check().is_err() {
             return self.replies().give_up(token, "stopping");
         }
-        let stamp = self.stamp(party, Some(request.envelope().as_cause()));
+        let fences = party.fences();
+        let stamp = Stamp { fences: &fences, ..self.stamp(party, Some(request.envelope().as_cause())) };
         if let Err(refusal) = self.spend(party, &stamp) {
             self.refuse(party, "message.reply", &refusal);
             return self.replies().give_up(token, "receiver-over-quota");
@@ -223,7 +224,9 @@ impl Courier {
         id: Option<MessageId>,
     ) -> Result<Stamped, Refusal> {
         party.switch.check()?;
-        let stamp = Stamp { id, ..self.stamp(party, cause) };
+        self.check_leases(party)?;
+        let fences = party.fences();
+        let stamp = Stamp { id, fences: &fences, ..self.stamp(party, cause) };
         self.spend(party, &stamp)?;
         let stamped = self.parts().gate.admit(&party.caller, &party.grants(), outgoing, stamp).map_err(|denied| {
             tracing::debug!(tenant = %party.caller.tenant(), agent = %party.caller.agent(), %denied, "not admitted");
@@ -242,6 +245,7 @@ impl Courier {
             producer: Producer::new(*started, party.caller.incarnation()),
             seq: &party.seq,
             cause,
+            fences: &[],
         }
     }
 }

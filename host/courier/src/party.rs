@@ -6,9 +6,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use arc_swap::{ArcSwap, ArcSwapOption, Guard};
 use host_gate::Accepted;
 use host_mailbox::Push;
-use host_model::{Caller, Destination, Grants, Queue};
+use host_model::{Caller, Destination, Grants, LeaseScope, Queue};
 use host_quota::{Budget, TenantLimits, TenantRates};
 
+use crate::held::Held;
 use crate::{Shadow, Switch};
 
 /// Takes accepted messages for one receiver. Implemented by the scheduler.
@@ -35,6 +36,7 @@ pub struct Party {
     /// What its tenant may do in a second or a day.
     pub rates: Arc<TenantRates>,
     pub(crate) seq: AtomicU64,
+    pub(crate) held: Held,
 }
 
 impl Party {
@@ -48,6 +50,7 @@ impl Party {
         counters: Arc<Counters>,
     ) -> Self {
         let grants = ArcSwap::from_pointee(grants);
+        let held = Held::none_in(LeaseScope::of(caller.agent(), None));
         Self {
             caller,
             grants,
@@ -59,6 +62,7 @@ impl Party {
             switch: Arc::default(),
             rates: Arc::new(TenantRates::new(&TenantLimits::default())),
             seq: AtomicU64::new(0),
+            held,
         }
     }
 
@@ -112,6 +116,12 @@ impl Party {
     #[must_use]
     pub fn within(self, rates: Arc<TenantRates>) -> Self {
         Self { rates, ..self }
+    }
+
+    /// The same party, as a member of a group: its leases are the group's.
+    #[must_use]
+    pub fn in_scope(self, scope: LeaseScope) -> Self {
+        Self { held: Held::none_in(scope), ..self }
     }
 
     /// The same party, under a switch that others hold too.

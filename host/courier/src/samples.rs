@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use host_bus::{Bus, EmbeddedBus, Interest, Subscribe};
+use host_bus::{Bus, EmbeddedBus, Interest, Leases, Subscribe};
 use host_calls::{Answer, CallId, Context, HostCall, HostCalls as _, HostReply, Refusal};
 use host_gate::{Accepted, Gate, MessageLimits, NoKeys};
 use host_mailbox::{Address, Mailbox, Open, Push, Turn};
@@ -52,6 +52,15 @@ impl World {
 
     /// With a way out of the test's own.
     pub(crate) fn with_egress(egress: host_egress::Egress) -> Self {
+        Self::with(egress, None)
+    }
+
+    /// With leases of the test's own.
+    pub(crate) fn with_leases(leases: Arc<dyn Leases>) -> Self {
+        Self::with(host_egress::Egress::closed(), Some(leases))
+    }
+
+    fn with(egress: host_egress::Egress, leases: Option<Arc<dyn Leases>>) -> Self {
         let (clock, bus) = (Arc::new(FixedClock::new()), Arc::new(EmbeddedBus::new()));
         let audit = Arc::new(MemoryAudit::default());
         let parts = CourierParts {
@@ -64,6 +73,7 @@ impl World {
             egress,
             state: None,
             files: None,
+            leases,
             clock: clock.clone(),
             ids: Arc::new(CountedIds::default()),
             started: NOW,
@@ -87,8 +97,10 @@ impl World {
         let inbound = self.courier.inbound(party.clone(), mailbox.clone());
         let topics = party.grants().subscribe.clone().into_iter().map(Interest::Topics);
         for interest in topics.chain([Interest::own(party.caller.agent(), u32::MAX)]) {
-            self.bus
-                .subscribe(Subscribe { tenant: party.caller.tenant().clone(), interest, queue: None }, inbound.clone());
+            self.bus.subscribe(
+                Subscribe { tenant: party.caller.tenant().clone(), interest, queue: None, member: None },
+                inbound.clone(),
+            );
         }
         self.courier.join(party.clone());
         Peer { party, mailbox }

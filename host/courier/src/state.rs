@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use host_calls::{HostReply, Refusal, RefusalNumbers, STATE_TTL_MS_MAX, STATE_VALUE_LEN_MAX, StateCall, StateReply};
-use host_model::{BadKey, Caller, StateKey, Timestamp};
+use host_model::{BadKey, Caller, Fence, StateKey, Timestamp};
 
 use crate::{Party, Pending};
 
@@ -49,7 +49,12 @@ pub enum StateWrite {
 pub trait StateStore: Send + Sync {
     /// Does it for the caller's agent and nobody else's, at the time `now`. A quota is exact and refuses without effect. A write
     /// that has begun is finished even if the answer is dropped.
-    fn call(&self, caller: &Arc<Caller>, now: Timestamp, op: StateOp) -> Pending<StateReply>;
+    fn call(&self, caller: &Arc<Caller>, now: Timestamp, op: StateOp) -> Pending<StateReply> {
+        self.call_under(caller, now, op, Vec::new())
+    }
+
+    /// Does it under these leases: in the step of the write, one that somebody else was granted since refuses it (`fenced`).
+    fn call_under(&self, caller: &Arc<Caller>, now: Timestamp, op: StateOp, fences: Vec<Fence>) -> Pending<StateReply>;
 }
 
 pub(crate) fn call(
@@ -64,7 +69,7 @@ pub(crate) fn call(
     party.tried("state", &"true", |grants| grants.state);
     let op = parse(now, call)?;
     let store = store.ok_or_else(|| Refusal::Unavailable(RefusalNumbers::of("no-state-here")))?;
-    let reply = store.call(&party.caller, now, op);
+    let reply = store.call_under(&party.caller, now, op, party.fences());
     Ok(Box::pin(async move { reply.await.map(HostReply::State) }))
 }
 

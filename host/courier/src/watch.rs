@@ -48,8 +48,12 @@ impl Watch {
         let (sender, messages) = mpsc::channel(LAG_MAX);
         let missed = Arc::new(AtomicU64::new(0));
         let watcher = Watcher { arrivals, caller: caller.clone(), messages: sender, missed: missed.clone() };
-        let subscribe =
-            Subscribe { tenant: caller.tenant().clone(), interest: Interest::Everything(pattern), queue: None };
+        let subscribe = Subscribe {
+            tenant: caller.tenant().clone(),
+            interest: Interest::Everything(pattern),
+            queue: None,
+            member: None,
+        };
         let subscription = bus.subscribe(subscribe, Arc::new(watcher));
         Self { messages, missed, bus: bus.clone(), caller, subscription }
     }

@@ -2,6 +2,7 @@
 
 mod config;
 mod keyvalue;
+mod leases;
 mod state;
 mod storage;
 
@@ -41,6 +42,7 @@ pub(crate) fn linker(engine: &Engine, granted: &[Capability]) -> wasmtime::Resul
                 keyvalue::link(&mut linker)?;
             }
             Capability::Storage => storage::link(&mut linker)?,
+            Capability::Leases => leases::link(&mut linker)?,
             Capability::Http => crate::http::link_http(&mut linker)?,
         }
     }
@@ -99,13 +101,13 @@ fn link_settings(linker: &mut Linker<AgentState>) -> wasmtime::Result<()> {
 }
 
 fn one_setting(store: &mut Store<'_>, name: &str) -> wasmtime::Result<Option<String>> {
-    let value = store.data().birth().settings.get(name).cloned();
+    let value = store.data().birth().setting(name);
     charge(store, CALL_BASE - WASI_CALL + bytes(&[name, value.as_deref().unwrap_or_default()]))?;
     Ok(value)
 }
 
 fn all_settings(store: &mut Store<'_>) -> wasmtime::Result<Vec<(String, String)>> {
-    let all: Vec<(String, String)> = store.data().birth().settings.clone().into_iter().collect();
+    let all: Vec<(String, String)> = store.data().birth().all_settings().into_iter().collect();
     charge(store, CALL_BASE - WASI_CALL + all.iter().map(|(name, value)| bytes(&[name, value])).sum::<Price>())?;
     Ok(all)
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::Instant;
 
 use host_calls::{CallId, Context, HostCalls};
@@ -33,10 +33,34 @@ pub struct Birth {
     pub tenant_instances: Arc<Budget>,
     /// The free settings of its manifest.
     pub settings: BTreeMap<String, String>,
+    /// Whether it leads now, where replicas lead in turn; it reads of it in its settings.
+    pub leads: Option<Arc<AtomicBool>>,
     /// Where an agent would find the registry over HTTP.
     pub registry_url: String,
     /// The time as guests see it.
     pub clock: Arc<dyn Clock>,
+}
+
+/// The setting that says whether an instance leads now: `leader` or `follower`. The host's own, whatever a manifest says of it.
+const ROLE: &str = "BAILIWICK_ROLE";
+
+impl Birth {
+    /// One setting.
+    pub(crate) fn setting(&self, name: &str) -> Option<String> {
+        self.role().filter(|_| name == ROLE).map(str::to_owned).or_else(|| self.settings.get(name).cloned())
+    }
+
+    /// All settings.
+    pub(crate) fn all_settings(&self) -> BTreeMap<String, String> {
+        let mut all = self.settings.clone();
+        all.extend(self.role().map(|role| (ROLE.to_owned(), role.to_owned())));
+        all
+    }
+
+    fn role(&self) -> Option<&'static str> {
+        let leads = self.leads.as_ref()?.load(Ordering::Relaxed);
+        Some(if leads { "leader" } else { "follower" })
+    }
 }
 
 /// One run of guest code: a message, a start, a stop or a command.

@@ -101,6 +101,7 @@ impl Agent {
             egress,
             state: None,
             files: None,
+            leases: None,
             clock: clock.clone(),
             ids: Arc::new(CountedIds::default()),
             started: NOW,
@@ -118,6 +119,7 @@ impl Agent {
             tenant_memory: Budget::new(1 << 30),
             tenant_instances: Budget::new(1_000),
             settings: [("name".to_owned(), "value".to_owned())].into(),
+            leads: None,
             registry_url: String::new(),
             clock,
         };

@@ -5,12 +5,13 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use host_component::Manifest;
 use host_courier::{Counters, Party};
-use host_model::{AgentId, TenantId};
+use host_model::{AgentId, Caller, TenantId};
 use parking_lot::Mutex;
 
 use crate::crash_loop::CrashBell;
 use crate::health::Health;
 use crate::hold::AgentHold;
+use crate::seat::MailboxAt;
 use crate::start::Running;
 use crate::{AgentStatus, Deployment, Pending, Phase, Step};
 
@@ -38,11 +39,11 @@ struct View {
     phase: Phase,
     step: Step,
     reason: Option<String>,
-    /// The party its last start is, for a policy that changes.
-    party: Option<Arc<Party>>,
+    /// The parties its start is, one for each seat, for a policy that changes.
+    parties: Vec<Arc<Party>>,
     pending: Option<Arc<Pending>>,
-    /// Where its mailbox is, while it has one.
-    mailbox: Option<crate::start::MailboxAt>,
+    /// Where its mailboxes are, one for each seat.
+    mailboxes: Vec<MailboxAt>,
 }
 
 impl Agent {
@@ -59,9 +60,9 @@ impl Agent {
                 phase: Phase::Stopped,
                 step: Step::None,
                 reason: None,
-                party: None,
+                parties: Vec::new(),
                 pending: None,
-                mailbox: None,
+                mailboxes: Vec::new(),
             }),
             peers: AtomicU32::new(0),
         })
@@ -90,12 +91,16 @@ impl Agent {
         view.reason = Some(reason);
     }
 
-    pub(crate) fn party(&self) -> Option<Arc<Party>> {
-        self.view.lock().party.clone()
+    pub(crate) fn parties(&self) -> Vec<Arc<Party>> {
+        self.view.lock().parties.clone()
     }
 
-    pub(crate) fn set_party(&self, party: Arc<Party>) {
-        self.view.lock().party = Some(party);
+    pub(crate) fn add_party(&self, party: Arc<Party>) {
+        self.view.lock().parties.push(party);
+    }
+
+    pub(crate) fn remove_party(&self, caller: &Caller) {
+        self.view.lock().parties.retain(|party| *party.caller != *caller);
     }
 
     pub(crate) fn pending(&self) -> Option<Arc<Pending>> {
@@ -118,19 +123,25 @@ impl Agent {
         self.peers.store(u32::try_from(peers).unwrap_or(u32::MAX), Ordering::Relaxed);
     }
 
-    pub(crate) fn set_mailbox(&self, mailbox: Option<crate::start::MailboxAt>) {
-        self.view.lock().mailbox = mailbox;
+    pub(crate) fn add_mailbox(&self, mailbox: MailboxAt) {
+        self.view.lock().mailboxes.push(mailbox);
     }
 
-    /// Where its mailbox is, while it has one.
-    pub(crate) fn mailbox(&self) -> Option<crate::start::MailboxAt> {
-        self.view.lock().mailbox.clone()
+    pub(crate) fn remove_mailbox(&self, receiver: &Caller) {
+        self.view.lock().mailboxes.retain(|mailbox| *mailbox.party.caller != *receiver);
+    }
+
+    /// Where its mailboxes are.
+    pub(crate) fn mailboxes(&self) -> Vec<MailboxAt> {
+        self.view.lock().mailboxes.clone()
     }
 
     pub(crate) fn status(&self) -> AgentStatus {
         let view = self.view.lock();
         let Spec { deployment, manifest } = &*view.spec;
-        let (waiting, in_flight) = view.mailbox.as_ref().map_or((0, 0), crate::start::MailboxAt::load);
+        let loads = view.mailboxes.iter().map(MailboxAt::load);
+        let (waiting, in_flight) =
+            loads.fold((0, 0), |(waiting, in_flight), load| (waiting + load.0, in_flight + load.1));
         AgentStatus {
             tenant: self.tenant.clone(),
             agent: self.id.clone(),

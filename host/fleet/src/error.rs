@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use host_component::{ComponentError, Digest, ManifestError, Objection, PolicyError};
+use host_bus::LeaseError;
+use host_component::{BadSettings, ComponentError, Digest, ManifestError, Objection, PolicyError};
 use host_engine::{CutOff, EngineError};
-use host_model::{AgentId, TenantId};
+use host_model::{AgentId, GroupId, TenantId};
 use host_quota::BadQuota;
 use host_registry::CardStoreError;
 
@@ -19,6 +20,21 @@ pub enum FleetError {
     /// No such agent in that tenant.
     #[error("no agent '{0}'")]
     NoAgent(AgentId),
+    /// No such group in that tenant: no agent names it, and nothing is set for it.
+    #[error("no group '{0}'")]
+    NoGroup(GroupId),
+    /// The settings of a group are more than an agent can have.
+    #[error(transparent)]
+    Settings(BadSettings),
+    /// The tenant has settings for as many groups as it may have.
+    #[error("the tenant has settings for {len_max} groups already: end those of one first")]
+    TooManyGroups {
+        /// How many there may be.
+        len_max: usize,
+    },
+    /// What keeps leases does not say who has one.
+    #[error(transparent)]
+    Leases(#[from] LeaseError),
     /// No component of that digest was uploaded.
     #[error("no component {0}: upload it first")]
     NoComponent(Digest),

@@ -135,6 +135,11 @@ impl Fleet {
         Some(Arc::new(Bearer::new(self.clone(), external, token)))
     }
 
+    /// An external agent as a principal, for a bus that has proven that it is the agent. Refused while it or its tenant takes no work.
+    pub fn external_party(&self, tenant: &TenantId, agent: &AgentId) -> Result<Arc<Party>, FleetError> {
+        self.tenant(tenant)?.external(agent)?.at_work().cloned()
+    }
+
     /// Deletes an external agent with its tokens. Its id is never given again.
     pub(crate) async fn delete_external(&self, tenant: &Tenant, agent: &AgentId) -> Result<(), FleetError> {
         let _turn = tenant.deploying.lock().await;
@@ -234,7 +239,8 @@ impl Fleet {
         let queues = std::iter::once(Queue::Agent(agent.clone())).chain(manifest.grants.queues.iter().cloned());
         let queues = queues.map(|queue| Interest::Queue { queue, in_flight_max: UNACKNOWLEDGED_MAX });
         let interests = queues.chain(topics);
-        let subscribe = |interest| Subscribe { tenant: tenant.clone(), interest, queue: Some(agent.clone()) };
+        let subscribe =
+            |interest| Subscribe { tenant: tenant.clone(), interest, queue: Some(agent.clone()), member: None };
         interests.map(|interest| self.parts().bus.subscribe(subscribe(interest), inbound.clone())).collect()
     }
 

@@ -10,7 +10,7 @@ use host_component::{Digest, Manifest};
 use host_courier::{Courier, Party};
 use host_engine::Engine;
 use host_ledger::Recorded;
-use host_model::{AgentId, Caller, Clock, Incarnation, TenantId};
+use host_model::{AgentId, Caller, Clock, GroupId, Incarnation, LeaseScope, TenantId};
 use host_quota::{TenantBudgets, TenantLimits};
 use host_registry::{CardRepository, Registry};
 use parking_lot::RwLock;
@@ -24,7 +24,7 @@ use crate::policy::{self, Policies};
 use crate::start::{Checked, Running};
 use crate::{
     AgentData, AgentStatus, Components, ControlRepository, Deployment, Desired, ExternalRepository, FleetError, Phase,
-    PolicyBook, Repository, RepositoryError, Shards, Step, TenantControl, TenantRecord,
+    PolicyBook, Repository, RepositoryError, Settings, Shards, Step, TenantControl, TenantRecord,
 };
 
 /// What a fleet works with.
@@ -95,6 +95,7 @@ pub(crate) struct Tenant {
     pub(crate) streams: Arc<tokio::sync::Semaphore>,
     pub(crate) externals: RwLock<BTreeMap<AgentId, Arc<External>>>,
     pub(crate) policies: RwLock<Policies>,
+    pub(crate) groups: RwLock<BTreeMap<GroupId, Settings>>,
     /// Held while a deployment changes which agents there are, from beginning to end of a start.
     pub(crate) deploying: tokio::sync::Mutex<()>,
     /// Held while a policy is kept and takes effect. Not for as long as a deployment takes: a narrower policy waits for nobody.
@@ -118,6 +119,7 @@ impl Fleet {
             fleet.add_tenant(record, control).await?;
         }
         fleet.load_policies().await?;
+        fleet.load_groups().await?;
         for deployment in fleet.parts().repository.deployments().await? {
             let tenant = fleet.tenant(&deployment.tenant)?;
             let manifest = Manifest::parse(&deployment.manifest).map_err(|source| FleetError::Kept {
@@ -309,6 +311,9 @@ impl Fleet {
         self.parts().repository.delete_deployment(&agent.tenant, &agent.id).await?;
         tenant.agents.write().remove(&agent.id);
         self.unbind(&agent);
+        if let Some(leases) = self.parts().courier.leases() {
+            leases.forget(&agent.tenant, Some(&LeaseScope::Agent(agent.id.clone())));
+        }
         Ok(())
     }
 
@@ -508,6 +513,7 @@ impl Fleet {
             streams,
             externals,
             policies,
+            groups: RwLock::default(),
             deploying,
             changing_policy,
         };
@@ -533,6 +539,9 @@ impl Fleet {
 
     pub(crate) fn forget_tenant(&self, id: &TenantId) {
         self.parts().policies.forget(id);
+        if let Some(leases) = self.parts().courier.leases() {
+            leases.forget(id, None);
+        }
         let gone = self.0.tenants.write().remove(id);
         if let Some(tenant) = gone {
             self.forget_externals(&tenant);

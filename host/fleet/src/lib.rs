@@ -7,9 +7,11 @@ mod approval;
 mod bindings;
 mod control;
 mod crash_loop;
+mod election;
 mod error;
 mod external;
 mod fleet;
+mod groups;
 mod health;
 mod hold;
 mod policy;
@@ -17,6 +19,8 @@ mod policy_book;
 mod quarantine;
 mod repository;
 mod runner;
+mod seat;
+mod seats;
 mod sender;
 mod shards;
 mod source;
@@ -35,10 +39,12 @@ pub use external::{
     TokenRecord, UNACKNOWLEDGED_MAX,
 };
 pub use fleet::{Deploy, Fleet, FleetParts};
+pub use groups::{GroupStatus, Settings};
 pub use policy::{PolicyInForce, ShadowPolicy};
 pub use policy_book::PolicyBook;
 pub use repository::{
-    AgentData, Components, Deployment, Desired, PendingRecord, PolicyRecord, Repository, RepositoryError, TenantRecord,
+    AgentData, Components, Deployment, Desired, GroupRecord, PendingRecord, PolicyRecord, Repository, RepositoryError,
+    TenantRecord,
 };
 pub use shards::{Runner, Shard, Shards, Work};
 pub use source::{RandomIds, SystemClock};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use host_component::{Manifest, PolicyDocument, PolicyError, STARTER_POLICY};
 use host_courier::{Counters, Party, Shadow, ShadowTally, Switch, WouldDeny};
 use host_ledger::Recorded;
-use host_model::{AgentId, Caller, Grants, TenantId, Timestamp};
+use host_model::{AgentId, Caller, Grants, LeaseScope, TenantId, Timestamp};
 use host_quota::TenantBudgets;
 
 use crate::agent::{Agent, Spec};
@@ -69,7 +69,7 @@ impl Policies {
     }
 
     fn reach(&self, agent: &Agent) {
-        if let Some(party) = agent.party() {
+        for party in agent.parties() {
             party.set_grants(self.grants_of(&agent.id, &agent.spec().manifest));
             party.set_shadow(self.shadow_of(&agent.id));
         }
@@ -229,7 +229,7 @@ impl Tenant {
     ) -> Arc<Party> {
         let policies = self.policies.read();
         let party = Arc::new(self.party_under(&policies, agent, caller, manifest, single_store));
-        agent.set_party(party.clone());
+        agent.add_party(party.clone());
         party
     }
 
@@ -256,6 +256,7 @@ impl Tenant {
         let party = Party::new(caller, grants, self.budgets.requests.clone(), single_store, agent.counters.clone());
         party.set_shadow(policies.shadow_of(&agent.id));
         party
+            .in_scope(LeaseScope::of(&agent.id, manifest.run.group.as_ref()))
             .with_http(self.budgets.http_requests.clone())
             .within(self.budgets.rates.clone())
             .switched_by(agent.hold.switch())

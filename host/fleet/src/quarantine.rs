@@ -101,7 +101,7 @@ impl Fleet {
     /// Ends what an agent runs and drops what waits for it, whoever is starting or stopping it meanwhile.
     async fn cut_off(&self, agent: &Agent) {
         agent.hold.cut_off();
-        if let Some(mailbox) = agent.mailbox() {
+        for mailbox in agent.mailboxes() {
             mailbox.empty(&self.parts().courier);
         }
         self.shards().pass(&agent.tenant).await;

@@ -2,8 +2,10 @@
 
 use async_trait::async_trait;
 use host_component::Digest;
-use host_model::{AgentId, TenantId, Timestamp};
+use host_model::{AgentId, GroupId, TenantId, Timestamp};
 use host_quota::TenantBudgets;
+
+use crate::Settings;
 
 /// A tenant as kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -78,6 +80,17 @@ pub struct PendingRecord {
     pub asked: Timestamp,
 }
 
+/// What the members of a group share, as kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GroupRecord {
+    /// Whose.
+    pub tenant: TenantId,
+    /// Which group.
+    pub group: GroupId,
+    /// Text by name.
+    pub settings: Settings,
+}
+
 /// Why the store did not do it.
 #[derive(Debug, thiserror::Error)]
 pub enum RepositoryError {
@@ -134,6 +147,12 @@ pub trait Repository: Send + Sync {
 
     /// All versions that wait, by tenant and agent.
     async fn pending(&self) -> Result<Vec<PendingRecord>, RepositoryError>;
+
+    /// Keeps what the members of a group share, in place of all that was; nothing is forgotten.
+    async fn save_group(&self, group: &GroupRecord) -> Result<(), RepositoryError>;
+
+    /// All groups that share something, by tenant and group.
+    async fn groups(&self) -> Result<Vec<GroupRecord>, RepositoryError>;
 }
 
 /// Keeps components by their digest.

@@ -3,7 +3,7 @@
 use std::panic::AssertUnwindSafe;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use futures_util::FutureExt as _;
@@ -180,11 +180,13 @@ pub(crate) struct Residents {
     desk: Arc<Desk>,
     turns: Semaphore,
     idle: Mutex<Vec<Resident>>,
+    /// Instances that were cut off and have not started again.
+    down: AtomicUsize,
 }
 
 impl Residents {
     pub(crate) fn new(desk: Arc<Desk>, started: Vec<Resident>) -> Self {
-        Self { desk, turns: Semaphore::new(started.len()), idle: Mutex::new(started) }
+        Self { desk, turns: Semaphore::new(started.len()), idle: Mutex::new(started), down: AtomicUsize::new(0) }
     }
 
     /// Passes an operator's order to one instance. `None` if none is up, or the component takes no orders.
@@ -199,6 +201,11 @@ impl Residents {
         }
         self.put_back(resident, matches!(answer, Some(Err(_)))).await;
         answer
+    }
+
+    /// Whether an instance was cut off and has not started again.
+    pub(crate) fn is_down(&self) -> bool {
+        self.down.load(Ordering::Relaxed) > 0
     }
 
     /// Tells all instances that they will be stopped, and drops them. Those whose turn has not come by then are not told.
@@ -238,11 +245,13 @@ impl Residents {
     async fn replace(&self) {
         let Desk { health, stopping, program, birth, party, .. } = &*self.desk;
         let _counted = health.count_backing_off();
+        self.down.fetch_add(1, Ordering::Relaxed);
         while stopping.run_until_cancelled(tokio::time::sleep(health.instance_wait())).await.is_some() {
             match program.start(birth).await {
                 Ok(resident) => {
                     party.counters.restarts.fetch_add(1, Ordering::Relaxed);
                     self.idle.lock().push(resident);
+                    self.down.fetch_sub(1, Ordering::Relaxed);
                     break;
                 }
                 Err(cut_off) => {

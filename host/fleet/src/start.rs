@@ -1,25 +1,25 @@
 //! From stopped to ready and back, in the seeds' order.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use host_bus::{Interest, Subscribe, SubscriptionId};
+use futures_util::future::join_all;
 use host_component::{Capability, Component, Digest, Manifest, review};
-use host_courier::{Courier, Mail, Party};
-use host_engine::{Birth, CutOff, Program, Resident};
-use host_gate::Accepted;
-use host_mailbox::{Address, Open, Push};
-use host_model::{Caller, CardQuery, Policy, Queue, RunMode, TrapCause};
+use host_engine::{Birth, CutOff, Program};
+use host_model::{Caller, CardQuery, Policy};
 use host_registry::card_of;
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::agent::{Agent, Spec};
+use crate::election::Election;
 use crate::fleet::{Fleet, Tenant};
-use crate::runner::{Desk, PerMessage, Residents};
-use crate::shards::{Runner, Shard, Work};
-use crate::{FleetError, FleetParts, Phase, Step};
+use crate::runner::Desk;
+use crate::seat::{Place, Seat, places};
+use crate::seats::Seats;
+use crate::{FleetError, FleetParts, Phase, Settings, Step};
 
 /// How long a stop takes: it waits for messages that are being handled or wait, and tells resident instances.
 const STOP_MAX: Duration = Duration::from_secs(5);
@@ -30,38 +30,8 @@ const START_ALL_MAX: Duration = Duration::from_mins(1);
 
 /// A start that went all the way.
 pub(crate) struct Running {
-    desk: Arc<Desk>,
-    residents: Option<Arc<Residents>>,
-    mailbox: MailboxAt,
-    subscriptions: Vec<SubscriptionId>,
-}
-
-/// A mailbox and the shard it is on.
-#[derive(Clone)]
-pub(crate) struct MailboxAt {
-    shard: Arc<Shard>,
-    address: Address,
-    party: Arc<Party>,
-}
-
-impl MailboxAt {
-    /// Messages that wait, and messages that are being handled.
-    pub(crate) fn load(&self) -> (usize, u32) {
-        self.shard.load(self.address)
-    }
-
-    /// Closes it, once or again. Calls under way are dropped at the shard's next turn, and what waited is counted as dropped.
-    pub(crate) fn empty(&self, courier: &Courier) {
-        for left in self.shard.close(self.address) {
-            courier.drop_waiting(&self.party, &left);
-        }
-    }
-}
-
-impl Mail for MailboxAt {
-    fn push(&self, accepted: Accepted) -> Result<(), Push> {
-        self.shard.push(self.address, accepted)
-    }
+    seats: Arc<Seats>,
+    election: Option<Election>,
 }
 
 /// What load and validate prove: the component of a deployment may run under its manifest.
@@ -144,45 +114,94 @@ impl Fleet {
         checked: Checked,
         keep: impl Future<Output = Result<(), FleetError>>,
     ) -> Result<Running, FleetError> {
-        let spec = tenant.capped(&agent.spec());
-        let desk = self.desk(tenant, agent, &spec, checked.program);
-        agent.hold.takes_work()?;
+        let spec = Arc::new(tenant.capped(&agent.spec()));
+        agent.health.forgive();
         agent.reached(Phase::Starting, Step::Subscribe);
-        self.parts().courier.join(desk.party.clone());
-        let shard = self.shards().home(&agent.tenant).clone();
-        let residents = match self.start_instances(&shard, &desk, &spec, keep).await {
-            Ok(residents) => residents,
-            Err(error) => {
-                self.parts().courier.leave(&desk.party.caller);
-                return Err(agent.hold.takes_work().err().unwrap_or(error));
-            }
+        let seats = match self.seat_all(tenant, agent, &spec, &checked.program, keep).await {
+            Ok(seats) => Arc::new(seats),
+            Err(error) => return Err(agent.hold.takes_work().err().unwrap_or(error)),
         };
-        let mailbox = open_mailbox(shard, &desk, &spec, residents.clone());
-        agent.set_mailbox(Some(mailbox.clone()));
-        let subscriptions = self.subscribe(&desk, &spec, &mailbox);
-        let running = Running { desk, residents, mailbox, subscriptions };
+        let leads = spec.manifest.run.leader;
+        if !leads {
+            let FleetParts { bus, courier, .. } = self.parts();
+            seats.all().iter().for_each(|seat| seat.subscribe(&**bus, courier, &spec));
+        }
         if let Err(error) = self.announce(agent, &spec).await {
-            self.take_down(agent, running).await;
+            self.take_down(agent, Running { seats, election: None }).await;
             return Err(error);
         }
         agent.reached(Phase::Ready, Step::Ready);
-        running.mailbox.shard.release(running.mailbox.address);
-        Ok(running)
+        seats.all().iter().for_each(|seat| seat.mailbox.release());
+        let election = leads.then(|| Election::of(self, agent, &spec, &checked.program, &seats));
+        if let Some(election) = &election {
+            election.begin().await;
+        }
+        Ok(Running { seats, election })
     }
 
-    async fn start_instances(
+    /// Every place of the agent taken, and its deployment kept; or nothing of it.
+    async fn seat_all(
         &self,
-        shard: &Shard,
-        desk: &Arc<Desk>,
+        tenant: &Tenant,
+        agent: &Arc<Agent>,
         spec: &Spec,
+        program: &Arc<Program>,
         keep: impl Future<Output = Result<(), FleetError>>,
-    ) -> Result<Option<Arc<Residents>>, FleetError> {
-        let residents = match spec.manifest.run.instances {
-            RunMode::PerMessage => None,
-            RunMode::Resident => Some(Arc::new(start_residents(shard, desk, spec.manifest.run.replicas).await?)),
+    ) -> Result<Seats, FleetError> {
+        let by = Instant::now() + START_ALL_MAX.max(spec.manifest.limits.deadline);
+        let mut seats = Vec::new();
+        let taken = async {
+            for place in places(spec) {
+                let within = by.saturating_duration_since(Instant::now());
+                seats.push(Arc::new(self.take_place(tenant, agent, spec, program, place, within).await?));
+            }
+            keep.await
         };
-        keep.await?;
-        Ok(residents)
+        if let Err(error) = taken.await {
+            for seat in &seats {
+                self.vacate(agent, seat);
+            }
+            return Err(error);
+        }
+        Ok(Seats::new(seats))
+    }
+
+    /// Takes one place of an agent.
+    pub(crate) async fn take_place(
+        &self,
+        tenant: &Tenant,
+        agent: &Arc<Agent>,
+        spec: &Spec,
+        program: &Arc<Program>,
+        place: Place,
+        within: Duration,
+    ) -> Result<Seat, FleetError> {
+        let desk = self.desk(tenant, agent, spec, program.clone());
+        self.parts().courier.join(desk.party.clone());
+        let shard = self.shards().home(&agent.tenant).clone();
+        // Asked once the desk has its cut: a quarantine in between is seen by the one or by the other.
+        let taken = match agent.hold.takes_work() {
+            Ok(()) => Seat::take(&shard, desk.clone(), place, spec.manifest.run.instances, within).await,
+            Err(held) => Err(held),
+        };
+        if let Ok(seat) = &taken {
+            agent.add_mailbox(seat.mailbox.clone());
+        } else {
+            self.parts().courier.leave(&desk.party.caller);
+            agent.remove_party(&desk.party.caller);
+        }
+        taken
+    }
+
+    /// Ends a seat without a word to the agent: what it still runs is dropped, and what waits for it goes back to whoever keeps it.
+    pub(crate) fn vacate(&self, agent: &Agent, seat: &Seat) {
+        let FleetParts { bus, courier, .. } = self.parts();
+        seat.unsubscribe(&**bus);
+        seat.desk.stopping.cancel();
+        seat.mailbox.empty(courier);
+        agent.remove_mailbox(&seat.desk.party.caller);
+        courier.leave(&seat.desk.party.caller);
+        agent.remove_party(&seat.desk.party.caller);
     }
 
     /// Register and discover.
@@ -200,46 +219,37 @@ impl Fleet {
     /// Drains, unregisters, closes, within five seconds. What still waits then is counted as dropped.
     pub(crate) async fn take_down(&self, agent: &Arc<Agent>, running: Running) {
         agent.reached(Phase::Stopping, Step::Ready);
-        self.unsubscribe(agent, &running);
-        let Running { desk, residents, mailbox, .. } = &running;
         let stop_by = Instant::now() + STOP_MAX;
-        drain(desk, mailbox, if residents.is_some() { stop_by - LAST_WORD_MAX } else { stop_by }).await;
-        desk.stopping.cancel();
-        if let Some(residents) = residents.clone() {
-            on_shard(&mailbox.shard, desk, async move { residents.stop(stop_by).await }).await;
+        let seats = running.seats.all();
+        for seat in &seats {
+            seat.unsubscribe(&*self.parts().bus);
         }
+        join_all(seats.iter().map(|seat| seat.drain(stop_by, LAST_WORD_MAX))).await;
         self.clear_away(agent, running).await;
     }
 
     /// Closes without a word to the agent: what it still runs is dropped.
     pub(crate) async fn clear_away(&self, agent: &Arc<Agent>, running: Running) {
-        self.unsubscribe(agent, &running);
-        let Running { desk, mailbox, .. } = running;
-        desk.stopping.cancel();
+        let Running { seats, election } = running;
+        if let Some(election) = election {
+            election.end().await;
+        }
         self.parts().registry.unregister(&agent.tenant, &agent.id);
         if let Err(error) = self.parts().cards.delete(&agent.tenant, &agent.id).await {
             tracing::warn!(tenant = %agent.tenant, agent = %agent.id, %error, "its card stays in the store until it starts again");
         }
-        mailbox.empty(&self.parts().courier);
-        agent.set_mailbox(None);
-        self.parts().courier.leave(&desk.party.caller);
+        seats.all().iter().for_each(|seat| self.vacate(agent, seat));
         agent.reached(Phase::Stopped, Step::None);
-    }
-
-    fn unsubscribe(&self, agent: &Agent, running: &Running) {
-        for subscription in &running.subscriptions {
-            self.parts().bus.unsubscribe(&agent.tenant, *subscription);
-        }
     }
 
     fn desk(&self, tenant: &Tenant, agent: &Agent, spec: &Spec, program: Arc<Program>) -> Arc<Desk> {
         let manifest = &spec.manifest;
-        agent.health.forgive();
         let FleetParts { courier, clock, base_url, .. } = self.parts();
         let version = manifest.agent.version.clone();
+        // Where one store does all the work, a request to the agent itself would wait for itself.
+        let single_store = places(spec).iter().all(|place| place.at_once == 1);
         let caller = Arc::new(Caller::born(agent.tenant.clone(), agent.id.clone(), version, self.next_incarnation()));
-        let at_once = concurrency(spec);
-        let party = tenant.party(agent, caller.clone(), manifest, at_once == 1);
+        let party = tenant.party(agent, caller.clone(), manifest, single_store);
         let birth = Birth {
             caller,
             name: manifest.agent.name.clone(),
@@ -247,7 +257,8 @@ impl Fleet {
             limits: manifest.limits,
             tenant_memory: tenant.budgets.memory.clone(),
             tenant_instances: tenant.budgets.instances.clone(),
-            settings: manifest.config.clone(),
+            settings: settings(tenant, manifest),
+            leads: manifest.run.leader.then(Arc::<AtomicBool>::default),
             registry_url: format!("{base_url}/api/registry"),
             clock: clock.clone(),
         };
@@ -263,119 +274,19 @@ impl Fleet {
             stopping: CancellationToken::new(),
         })
     }
-
-    /// Its own queue, those it shares, and each topic it is granted; the agent id is the queue group, so that replicas share.
-    fn subscribe(&self, desk: &Desk, spec: &Spec, mailbox: &MailboxAt) -> Vec<SubscriptionId> {
-        let bus = &self.parts().bus;
-        let caller = &desk.party.caller;
-        let inbound = self.parts().courier.inbound(desk.party.clone(), Arc::new(mailbox.clone()));
-        // What the policy does not allow now is refused at the door, and comes back with the policy.
-        let topics = spec.manifest.grants.subscribe.iter().cloned().map(Interest::Topics);
-        let in_flight_max = concurrency(spec);
-        let own = std::iter::once(Queue::Agent(caller.agent().clone()));
-        let queues = own.chain(spec.manifest.grants.queues.iter().cloned());
-        let interests = queues.map(|queue| Interest::Queue { queue, in_flight_max }).chain(topics);
-        interests
-            .map(|interest| {
-                let subscribe =
-                    Subscribe { tenant: caller.tenant().clone(), interest, queue: Some(caller.agent().clone()) };
-                bus.subscribe(subscribe, inbound.clone())
-            })
-            .collect()
-    }
 }
 
 impl Running {
-    /// Passes an operator's order on. `None` if this agent takes none.
+    /// Passes an operator's order to one replica: the one that leads, where one does. `None` if this agent takes none.
     pub(crate) async fn command(&self, name: String, data: String) -> Option<Result<Result<String, String>, CutOff>> {
-        let residents = self.residents.clone()?;
-        on_shard(&self.mailbox.shard, &self.desk, async move { residents.command(&name, &data).await }).await.flatten()
+        let seat = self.seats.first()?;
+        seat.command(name, data).await
     }
 }
 
-/// How many messages of the agent are handled at once.
-fn concurrency(spec: &Spec) -> u32 {
-    match spec.manifest.run.instances {
-        RunMode::PerMessage => spec.manifest.limits.concurrency_max,
-        RunMode::Resident => spec.manifest.run.replicas,
-    }
-}
-
-fn open_mailbox(shard: Arc<Shard>, desk: &Arc<Desk>, spec: &Spec, residents: Option<Arc<Residents>>) -> MailboxAt {
-    let runner: Arc<dyn Runner> = match residents {
-        Some(residents) => residents,
-        None => Arc::new(PerMessage { desk: desk.clone() }),
-    };
-    let open = Open {
-        receiver: desk.party.caller.clone(),
-        len_max: spec.manifest.limits.mailbox_len_max,
-        in_flight_max: concurrency(spec),
-    };
-    let address = shard.open(open, runner);
-    MailboxAt { shard, address, party: desk.party.clone() }
-}
-
-async fn start_residents(shard: &Shard, desk: &Arc<Desk>, replicas: u32) -> Result<Residents, FleetError> {
-    let (program, birth) = (desk.program.clone(), desk.birth.clone());
-    let within = START_ALL_MAX.max(birth.limits.deadline);
-    let all_up = async move {
-        let mut started: Vec<Resident> = Vec::new();
-        let starting = async {
-            for _ in 0..replicas {
-                started.push(program.start(&birth).await?);
-            }
-            Ok(())
-        };
-        let ended = tokio::time::timeout(within, starting).await;
-        ended.unwrap_or_else(|_| Err(too_slow(started.len(), replicas, within))).map(|()| started)
-    };
-    let started = on_shard(shard, desk, all_up).await.ok_or(FleetError::HostPanicked)?;
-    started.map(|started| Residents::new(desk.clone(), started)).map_err(FleetError::DidNotStart)
-}
-
-fn too_slow(started: usize, replicas: u32, within: Duration) -> CutOff {
-    let detail = format!("{started} of {replicas} instances started within {} s", within.as_secs());
-    CutOff { cause: TrapCause::Timeout, detail }
-}
-
-/// Runs guest work in its tenant's turn and waits for it. `None` if the agent was cut off, or the host panicked.
-async fn on_shard<T: Send + 'static>(
-    shard: &Shard,
-    desk: &Desk,
-    work: impl Future<Output = T> + Send + 'static,
-) -> Option<T> {
-    let (sender, result) = oneshot::channel();
-    let cut = desk.cut.clone();
-    let work: Work = Box::pin(async move {
-        // Biased: once it is cut off, not one more instruction of the guest runs.
-        let done = tokio::select! {
-            biased;
-            () = cut.cancelled() => return,
-            done = work => done,
-        };
-        // Nobody waits any more if the request that asked for it was dropped; the work is done all the same.
-        let _ = sender.send(done);
-    });
-    shard.spawn(desk.party.caller.tenant(), work);
-    result.await.ok()
-}
-
-/// Waits until nothing waits and nothing is being handled, but no longer than this.
-async fn drain(desk: &Desk, mailbox: &MailboxAt, until: Instant) {
-    let empty = async {
-        loop {
-            let handled = desk.idle.notified();
-            let (waiting, in_flight) = mailbox.load();
-            // Instances that wait to be started again hold their place; nobody waits for them.
-            if waiting == 0 && in_flight <= desk.health.backing_off() {
-                return;
-            }
-            // `finish` tells before the mailbox's count is down, so the count is looked at again shortly after.
-            let _ = tokio::time::timeout(Duration::from_millis(10), handled).await;
-        }
-    };
-    if tokio::time::timeout_at(until, empty).await.is_err() {
-        let caller = &desk.party.caller;
-        tracing::warn!(tenant = %caller.tenant(), agent = %caller.agent(), "messages still waited when it was stopped");
-    }
+/// The agent's own settings over those of its group.
+fn settings(tenant: &Tenant, manifest: &Manifest) -> Settings {
+    let mut settings = manifest.run.group.as_ref().map(|group| tenant.settings_of(group)).unwrap_or_default();
+    settings.extend(manifest.config.clone());
+    settings
 }

@@ -3,11 +3,11 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use host_model::{
-    Caller, Cause, Destination, Draft, Envelope, Extras, Grants, Header, Ids, MessageId, Producer, Qos, ReplyToken,
-    Target, Timestamp,
+    Caller, Cause, Destination, Draft, Envelope, Extension, Extras, Fence, Grants, Header, Ids, MessageId, Producer,
+    Qos, ReplyToken, Target, Timestamp,
 };
 
-use crate::words::{is_content_type, is_correlation_id, is_header, is_message_type};
+use crate::words::{is_content_type, is_correlation_id, is_header, is_message_type, is_shard_key};
 use crate::{Accepted, Denied, Gate, Stamped};
 
 /// The host's limits on one message.
@@ -59,6 +59,8 @@ pub struct Stamp<'a> {
     pub seq: &'a AtomicU64,
     /// The message being handled, if one is.
     pub cause: Option<Cause>,
+    /// The leases it is sent under.
+    pub fences: &'a [Fence],
 }
 
 impl Gate {
@@ -127,7 +129,7 @@ impl Gate {
             hop,
             root_id: stamp.cause.map_or(id, |cause| cause.root_id),
             headers: draft.headers,
-            extras: way.replay_of.map(|of| Box::new(Extras { replay_of: Some(of), ..Extras::default() })),
+            extras: extras(way.replay_of, draft.options.iter().find_map(shard_key), stamp.fences),
         }))
     }
 
@@ -191,7 +193,22 @@ fn correlation(given: Option<String>, id: MessageId, reply_to: Option<ReplyToken
 }
 
 fn is_known_option(option: &Header) -> bool {
-    Qos::of_option(option).is_some()
+    Qos::of_option(option).is_some() || shard_key(option).is_some()
+}
+
+/// What an option says of the key that a message belongs to, if it is that one and in bounds.
+fn shard_key(option: &Header) -> Option<&str> {
+    let is_key = option.name == Extension::KEY && is_shard_key(&option.value);
+    is_key.then_some(option.value.as_str())
+}
+
+fn extras(replay_of: Option<MessageId>, key: Option<&str>, fences: &[Fence]) -> Option<Box<Extras>> {
+    let inert = |name: &str, value: String| Extension { name: name.to_owned(), critical: false, value };
+    let key = key.map(|key| inert(Extension::KEY, key.to_owned()));
+    let fences = fences.iter().map(|fence| inert(Extension::FENCE, fence.to_string()));
+    let ext: Vec<Extension> = key.into_iter().chain(fences).collect();
+    let any = replay_of.is_some() || !ext.is_empty();
+    any.then(|| Box::new(Extras { replay_of, ext, ..Extras::default() }))
 }
 
 #[cfg(test)]

@@ -19,6 +19,8 @@ pub enum Ask {
     State,
     /// Keep files.
     Storage,
+    /// Take leases of its group.
+    Leases,
     /// Call one host.
     Http(HostPattern),
     /// Have a secret put into a call.
@@ -84,6 +86,7 @@ fn entry(grants: &Grants, ask: &Ask) -> Option<String> {
         Ask::Discover => switch("discover", grants.discover),
         Ask::State => switch("state", grants.state),
         Ask::Storage => switch("storage", grants.storage),
+        Ask::Leases => switch("leases", grants.leases),
         Ask::Http(host) => grants.http.iter().find(|wide| wide.covers(host)).map(|wide| format!("http '{wide}'")),
         Ask::Secret(name) => grants.may_use(name).then(|| format!("secrets '{name}'")),
     }

@@ -1,5 +1,6 @@
 //! The JSON that a sealed message is, on a wire and on a disk (docs/envelope.md, "The frame").
 
+mod key;
 mod read;
 mod write;
 
@@ -10,6 +11,7 @@ use crate::keys::MAC_LEN;
 use crate::mac_input::Encoding;
 use crate::words::is_json;
 
+pub use key::shard_key_of;
 pub(crate) use read::read;
 pub(crate) use write::write;
 

@@ -24,6 +24,7 @@ pub use accept::{Novelty, Receiver};
 pub use admit::{MessageLimits, Outgoing, Stamp};
 pub use denied::{BadFrame, Denied, NotSealed, Refused};
 pub use explain::{Ask, Explanation, explain};
+pub use frame::shard_key_of;
 pub use gate::Gate;
 pub use keys::{KeyRefused, Keys, MAC_LEN, MacKey, NoKeys, Signing, Verifying};
 pub use mac_input::MacInput;

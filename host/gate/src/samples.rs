@@ -102,7 +102,7 @@ impl Sender {
 
     pub(crate) fn stamp(&self) -> Stamp<'_> {
         let producer = Producer::new(NOW, self.caller.incarnation());
-        Stamp { now: NOW, ids: &self.ids, id: None, producer, seq: &self.seq, cause: self.cause }
+        Stamp { now: NOW, ids: &self.ids, id: None, producer, seq: &self.seq, cause: self.cause, fences: &[] }
     }
 
     pub(crate) fn admit(&self, target: Target, draft: Draft) -> Result<Stamped, Denied> {

@@ -7,6 +7,7 @@ const CONTENT_TYPE_LEN_MAX: usize = 128;
 const CORRELATION_ID_LEN_MAX: usize = 128;
 const NAME_LEN_MAX: usize = 64;
 const VALUE_LEN_MAX: usize = 1024;
+const KEY_LEN_MAX: usize = 256;
 
 /// `[A-Za-z0-9._-]{1,128}`.
 pub(crate) fn is_message_type(text: &str) -> bool {
@@ -35,6 +36,11 @@ pub(crate) fn is_extension(extension: &Extension) -> bool {
     let Extension { name, value, .. } = extension;
     let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'.' | b'-');
     (1..=NAME_LEN_MAX).contains(&name.len()) && name.bytes().all(plain) && is_value(value)
+}
+
+/// 1 to 256 bytes without control characters.
+pub(crate) fn is_shard_key(text: &str) -> bool {
+    (1..=KEY_LEN_MAX).contains(&text.len()) && is_value(text)
 }
 
 /// Whether a media type is JSON's own or one built on it (RFC 6839, section 3.1).

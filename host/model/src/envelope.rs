@@ -6,7 +6,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::{AgentId, Extras, Header, Incarnation, Queue, TenantId, Timestamp, Topic};
+use crate::{AgentId, Extension, Extras, Header, Incarnation, Queue, TenantId, Timestamp, Topic};
 
 /// A message's id: a UUID (RFC 9562), made by the host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -176,6 +176,21 @@ pub struct Cause {
 }
 
 impl Envelope {
+    /// The key it belongs to: its sender's option `key`; without one, its correlation id; without that, its sender.
+    pub fn shard_key(&self) -> &str {
+        self.key().or(self.correlation_id.as_deref()).unwrap_or(self.sender.as_str())
+    }
+
+    /// The option that its sender gave it its key by.
+    pub fn key_option(&self) -> Option<Header> {
+        self.key().map(|key| Header { name: Extension::KEY.to_owned(), value: key.to_owned() })
+    }
+
+    fn key(&self) -> Option<&str> {
+        let mut ext = self.extras.iter().flat_map(|extras| &extras.ext);
+        ext.find(|ext| ext.name == Extension::KEY).map(|ext| ext.value.as_str())
+    }
+
     /// This message as the cause of the next one.
     pub fn as_cause(&self) -> Cause {
         Cause { id: self.id, root_id: self.root_id, hop: self.hop }

@@ -33,6 +33,13 @@ pub struct Extension {
     pub value: String,
 }
 
+impl Extension {
+    /// The key that the message belongs to: of replicas that share by key, it goes to the one of its key.
+    pub const KEY: &str = "key";
+    /// A lease that its sender held when it was sent, with its token: `groups.search.leader:7`.
+    pub const FENCE: &str = "fence";
+}
+
 /// Why a text is no `traceparent`.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("not a traceparent of version 00")]

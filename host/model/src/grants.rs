@@ -24,6 +24,7 @@ impl Default for SendGrant {
 
 /// What an agent may reach. Deny by default: empty grants allow nothing.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(clippy::struct_excessive_bools, reason = "each grant is there or not, by itself")]
 pub struct Grants {
     /// Topics it may publish on.
     pub publish: Vec<TopicPattern>,
@@ -39,6 +40,9 @@ pub struct Grants {
     pub state: bool,
     /// Whether it has files of its own.
     pub storage: bool,
+    /// Whether it may take leases of its group.
+    #[serde(default)]
+    pub leases: bool,
     /// Hosts it may call.
     pub http: Vec<HostPattern>,
     /// Secrets the host may put into its calls for it.

@@ -21,7 +21,7 @@ pub enum BadId {
     #[error("'{0}' is not an id: use 1 to 40 of a-z, 0-9 and '-', neither starting nor ending with '-'")]
     Grammar(String),
     /// It is a word the host keeps for itself.
-    #[error("'{0}' is reserved: choose another agent id")]
+    #[error("'{0}' is reserved: choose another id")]
     Reserved(String),
 }
 
@@ -77,6 +77,44 @@ id_type! {
 id_type! {
     /// An agent within its tenant, with the grammar of [`TenantId`]. Never reused.
     AgentId
+}
+
+id_type! {
+    /// A group of agents of one tenant, with the grammar of [`TenantId`].
+    GroupId
+}
+
+id_type! {
+    /// A lease within its scope, with the grammar of [`TenantId`]. `leader` is the host's own.
+    LeaseId
+}
+
+/// The lease that says who leads.
+const LEADER: &str = "leader";
+
+impl LeaseId {
+    /// The lease that the host itself takes for the leader of a group, or of an agent's replicas. No guest can ask for it.
+    pub fn leader() -> Self {
+        Self(LEADER.into())
+    }
+}
+
+impl FromStr for GroupId {
+    type Err = BadId;
+
+    fn from_str(raw: &str) -> Result<Self, BadId> {
+        check_grammar(raw)?;
+        Ok(Self(raw.into()))
+    }
+}
+
+impl FromStr for LeaseId {
+    type Err = BadId;
+
+    fn from_str(raw: &str) -> Result<Self, BadId> {
+        check_grammar(raw)?;
+        if raw == LEADER { Err(BadId::Reserved(raw.to_owned())) } else { Ok(Self(raw.into())) }
+    }
 }
 
 impl FromStr for TenantId {

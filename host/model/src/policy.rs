@@ -118,6 +118,7 @@ impl Grants {
             discover: self.discover && other.discover,
             state: self.state && other.state,
             storage: self.storage && other.storage,
+            leases: self.leases && other.leases,
             http: pairs(&self.http, &other.http, HostPattern::and),
             secrets: self.secrets.iter().filter(|name| other.may_use(name)).cloned().collect(),
         }
@@ -133,6 +134,7 @@ impl Grants {
         self.discover |= other.discover;
         self.state |= other.state;
         self.storage |= other.storage;
+        self.leases |= other.leases;
         match (&mut self.send, &other.send) {
             (SendGrant::These(queues), SendGrant::These(more)) => queues.extend_from_slice(more),
             (send, SendGrant::Any) => *send = SendGrant::Any,
@@ -161,6 +163,7 @@ impl Grants {
             ("discover", self.discover, other.discover),
             ("state", self.state, other.state),
             ("storage", self.storage, other.storage),
+            ("leases", self.leases, other.leases),
         ] {
             if mine && !theirs {
                 note(key, "true".to_owned());
@@ -266,6 +269,7 @@ mod tests {
             discover: true,
             state: true,
             storage: true,
+            leases: true,
             queues: vec![Queue::Agents],
             secrets: vec!["k".parse().unwrap()],
             ..Grants::default()
@@ -274,7 +278,14 @@ mod tests {
         check(
             all,
             Grants::default(),
-            &[("queues", "agents"), ("secrets", "k"), ("discover", "true"), ("state", "true"), ("storage", "true")],
+            &[
+                ("queues", "agents"),
+                ("secrets", "k"),
+                ("discover", "true"),
+                ("state", "true"),
+                ("storage", "true"),
+                ("leases", "true"),
+            ],
         );
     }
 
@@ -288,6 +299,7 @@ mod tests {
             discover: true,
             state: true,
             storage: true,
+            leases: true,
             http: vec!["*.a.com".parse().unwrap()],
             secrets: vec!["key".parse().unwrap()],
         };

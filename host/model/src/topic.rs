@@ -13,7 +13,7 @@ const TOKENS_MAX: usize = 16;
 /// The longest token, in bytes.
 const TOKEN_LEN_MAX: usize = 64;
 /// First tokens that are the host's own.
-const RESERVED_FIRST_TOKENS: [&str; 3] = ["queues", "replies", "dlq"];
+const RESERVED_FIRST_TOKENS: [&str; 5] = ["queues", "replies", "dlq", "ingress", "deliveries"];
 /// The first token under which each agent owns what carries its own id.
 const AGENTS_TOKEN: &str = "agents";
 
@@ -24,7 +24,7 @@ pub enum BadTopic {
     #[error("not a topic: use 1 to 16 tokens of A-Z, a-z, 0-9, '_' and '-' (each at most 64 bytes) joined by '.'")]
     Grammar,
     /// Its first token is the host's own.
-    #[error("topics under 'queues', 'replies' and 'dlq' are the host's own")]
+    #[error("topics under 'queues', 'replies', 'dlq', 'ingress' and 'deliveries' are the host's own")]
     Reserved,
     /// It names another tenant.
     #[error("a topic lies in one's own tenant")]

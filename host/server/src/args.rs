@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+use host_bus::accounts::ServerAddress;
 
 /// A host for tenants' agents: WebAssembly components that see only what they were granted.
 #[derive(Debug, Parser)]
@@ -21,8 +22,29 @@ pub(crate) enum Verb {
         10 seconds. SIGHUP reads the configuration again."
     )]
     Host(HostArgs),
+    /// Set up tenants as accounts of a NATS server
+    Nats(NatsArgs),
     #[command(flatten)]
     Client(Box<host_cli::Verb>),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct NatsArgs {
+    #[command(subcommand)]
+    pub(crate) verb: NatsVerb,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum NatsVerb {
+    /// Make the operator's, the system's and the hosts' accounts, and the server's configuration; needs neither a host nor a server
+    #[command(after_help = "Example:\n  bailiwick nats init ./nats\n\nDone twice it changes nothing.")]
+    Init {
+        /// Where to: what is written there are secrets, but for nats.conf
+        dir: PathBuf,
+        /// Where the server is to listen
+        #[arg(long, value_name = "URL", default_value = "nats://127.0.0.1:4222")]
+        url: ServerAddress,
+    },
 }
 
 #[derive(Debug, Clone, Default, Args)]

@@ -9,7 +9,9 @@ use std::time::Duration;
 use anyhow::Context as _;
 use host_api::{ApiState, TokenDigest};
 use host_app::{App, AppParts};
-use host_bus::{Bus, Class, EmbeddedBus, Journal, Keeper, KeeperParts, NatsBus, NatsParts, NatsSettings};
+use host_bus::{
+    Bus, Class, EmbeddedBus, EmbeddedLeases, Journal, Keeper, KeeperParts, Leases, NatsBus, NatsParts, NatsSettings,
+};
 use host_calls::FILE_CHUNK_LEN_MAX;
 use host_courier::{Courier, CourierParts, LogBook};
 use host_egress::{Authorities, Egress, EgressParts, SystemResolve};
@@ -195,8 +197,13 @@ async fn wire(
         config::Bus::Embedded => None,
         config::Bus::Nats(servers) => {
             let settings = nats_settings(config, data, servers.clone())?;
-            let (keeper, gate, keys) = (keeper.clone(), gate.clone(), vault.keys());
-            let parts = NatsParts { settings, keeper, gate, keys, vault: Some(vault.clone()) };
+            let parts = NatsParts {
+                settings,
+                keeper: keeper.clone(),
+                gate: gate.clone(),
+                keys: vault.keys(),
+                vault: Some(vault.clone()),
+            };
             Some(NatsBus::open(parts).await.context("cannot use NATS")?)
         }
     };
@@ -216,6 +223,7 @@ async fn wire(
         ledger: ledger.clone(),
         state: Some(Arc::new(stores.state.clone())),
         files: Some(Arc::new(stores.files.clone())),
+        leases: nats.is_none().then(|| leases(&stores, clock.clone())),
         clock: clock.clone(),
     });
     keeper.notify(courier.deaths());
@@ -241,10 +249,15 @@ async fn wire(
     if nats.is_none() {
         clear(&keeper, &fleet).await;
     }
-    let app = App::new(AppParts { fleet, courier, registry, logs, ledger, usage, vault, journal });
+    let app = App::new(AppParts { fleet, courier, registry, logs, ledger, usage, vault, journal, minter: None });
     finish_rotation(&app).await;
     app.ensure_keys().await?;
     Ok(Wired { app, keeper, nats })
+}
+
+/// Leases of one host. Over NATS there are none: two hosts would grant the same one.
+fn leases(stores: &AgentStores, clock: Arc<dyn Clock>) -> Arc<dyn Leases> {
+    Arc::new(EmbeddedLeases::new(Arc::new(stores.state.clone()), clock))
 }
 
 fn nats_settings(config: &Config, data: &DataDir, servers: Vec<String>) -> anyhow::Result<NatsSettings> {

@@ -6,6 +6,7 @@ mod files;
 mod host;
 mod layers;
 mod logging;
+mod nats;
 
 use std::process::ExitCode;
 
@@ -28,6 +29,7 @@ fn main() -> ExitCode {
     };
     match program.verb {
         Verb::Host(args) => runtime.block_on(host::run(args)).map_or_else(|error| fail(&error), |()| ExitCode::SUCCESS),
+        Verb::Nats(args) => nats::run(args).map_or_else(|error| fail(&error), |()| ExitCode::SUCCESS),
         Verb::Client(verb) => runtime.block_on(host_cli::run(*verb, Program::command())),
     }
 }

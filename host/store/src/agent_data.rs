@@ -30,7 +30,7 @@ impl AgentData for AgentStores {
     }
 
     async fn close_tenant(&self, tenant: &TenantId) -> Result<(), RepositoryError> {
-        self.state.close_tenant(tenant).await;
+        self.state.close_tenant(tenant).await.map_err(failed("delete the leases of a tenant"))?;
         self.files.close_tenant(tenant).await.map_err(failed("remove the directory of a tenant"))
     }
 }

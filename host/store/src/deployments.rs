@@ -1,11 +1,14 @@
 //! Tenants and what they have deployed.
 
 use async_trait::async_trait;
-use host_fleet::{Deployment, Desired, PendingRecord, PolicyRecord, Repository, RepositoryError, TenantRecord};
+use host_fleet::{
+    Deployment, Desired, GroupRecord, PendingRecord, PolicyRecord, Repository, RepositoryError, TenantRecord,
+};
 use host_model::{AgentId, TenantId};
 use sqlx::sqlite::{SqliteQueryResult, SqliteRow};
 
 use crate::error::{Cause, StoreError};
+use crate::groups;
 use crate::policies;
 use crate::rows::{Fields, Table, millis};
 use crate::sqlite::Sqlite;
@@ -68,6 +71,14 @@ impl Repository for Sqlite {
 
     async fn pending(&self) -> Result<Vec<PendingRecord>, RepositoryError> {
         policies::select_pending(self).await.map_err(refused("read the versions that wait"))
+    }
+
+    async fn save_group(&self, group: &GroupRecord) -> Result<(), RepositoryError> {
+        groups::replace_group(self, group).await.map_err(refused("save the settings of the group"))
+    }
+
+    async fn groups(&self) -> Result<Vec<GroupRecord>, RepositoryError> {
+        groups::select_groups(self).await.map_err(refused("read the settings of groups"))
     }
 }
 

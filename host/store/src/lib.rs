@@ -16,6 +16,7 @@ mod error;
 mod externals;
 mod files;
 mod format;
+mod groups;
 mod journal;
 mod kek;
 mod lock;

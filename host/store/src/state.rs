@@ -4,6 +4,7 @@
 //! survives a killed host, and a power loss takes at most the last transactions, whole. The control database, which promises
 //! more, is not slowed down by it, and neither waits for the other's writer.
 
+mod leases;
 mod read;
 mod usage;
 mod write;
@@ -15,7 +16,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use foldhash::fast::RandomState;
 use host_calls::{Refusal, StateReply};
 use host_courier::{Pending, StateOp, StateStore};
-use host_model::{AgentId, Caller, TenantId, Timestamp};
+use host_model::{AgentId, Caller, Fence, TenantId, Timestamp};
 use host_quota::TenantBudgets;
 use parking_lot::{Mutex, RwLock};
 use sqlx::SqlitePool;
@@ -28,6 +29,7 @@ use crate::lock::Lock;
 use crate::refusal::{failed, not_open};
 use crate::reserve::Reserve;
 use crate::state::usage::{Held, Size};
+use crate::state::write::Write;
 use crate::{DataDir, StoreError, schema, sqlite};
 
 static MIGRATIONS: Migrator = sqlx::migrate!("./state-migrations");
@@ -116,11 +118,12 @@ impl AgentState {
     }
 
     /// Ends what [`open_tenant`](Self::open_tenant) began, after the writes under way.
-    pub(crate) async fn close_tenant(&self, tenant: &TenantId) {
+    pub(crate) async fn close_tenant(&self, tenant: &TenantId) -> Result<(), StoreError> {
         let closed = self.0.tenants.write().remove(tenant);
         if let Some(closed) = closed {
             let _turns = closed.turns.acquire_many(TURNS_MAX).await.expect("never closed");
         }
+        leases::delete_tenant(&self.0.writer, tenant).await
     }
 
     /// Waits for writes under way, and folds the log into the database.
@@ -133,7 +136,7 @@ impl AgentState {
 }
 
 impl StateStore for AgentState {
-    fn call(&self, caller: &Arc<Caller>, now: Timestamp, op: StateOp) -> Pending<StateReply> {
+    fn call_under(&self, caller: &Arc<Caller>, now: Timestamp, op: StateOp, fences: Vec<Fence>) -> Pending<StateReply> {
         let (inner, caller) = (self.0.clone(), caller.clone());
         // Whose agent's life it is is settled here: by the time it has its turn, the agent may be deleted.
         let found = inner.tenant(caller.tenant()).map(|tenant| (tenant.life(caller.agent()), tenant));
@@ -153,7 +156,8 @@ impl StateStore for AgentState {
                     let writes = inner.writes.clone();
                     let work = async move {
                         let _turn = turn;
-                        write::apply(&inner, &tenant, &caller, now, &key, write).await
+                        write::apply(&inner, &tenant, Write { caller: &caller, now, key: &key, what: write, fences })
+                            .await
                     };
                     writes.spawn(work).await.map_err(|cut_off| failed("state", &cut_off))?
                 }

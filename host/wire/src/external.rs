@@ -44,6 +44,41 @@ impl fmt::Debug for MintedToken {
     }
 }
 
+/// Credentials for the bus to be minted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct MintCredentials {
+    /// How long they are valid: `90s`, `10m`; one minute to fifteen.
+    #[schema(example = "15m")]
+    pub expires_in: String,
+}
+
+/// Credentials that were minted. They are told this once.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct MintedCredentials {
+    /// The text of a `.creds` file, as every client of NATS reads it.
+    pub credentials: String,
+    /// From when on they open nothing; the server then closes what they opened (RFC 3339).
+    pub expires_at: String,
+    /// The one subject to publish to: what `POST /api/messages` takes.
+    #[schema(example = "tenants.acme.ingress.meter")]
+    pub publish: String,
+    /// What subjects to subscribe to begin with.
+    #[schema(example = "tenants.acme.deliveries.meter")]
+    pub subscribe: String,
+    /// What the client must begin the subjects with on which it awaits answers.
+    #[schema(example = "_INBOX_meter")]
+    pub inbox_prefix: String,
+}
+
+/// Shows where they lead, and not the credentials.
+impl fmt::Debug for MintedCredentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("MintedCredentials").field(&self.publish).field(&self.expires_at).finish()
+    }
+}
+
 /// What may be told of a token.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]

@@ -7,6 +7,7 @@ mod agent;
 mod audit;
 mod command;
 mod external;
+mod group;
 mod health;
 mod log;
 mod message;
@@ -26,7 +27,10 @@ pub use agent::{
 };
 pub use audit::{AuditBreak, AuditCheck, AuditDecision, AuditRecord, AuditSummary};
 pub use command::{Command, CommandResult, Reason};
-pub use external::{AgentToken, BadLifetime, Lifetime, MintToken, MintedToken, RegisterAgent};
+pub use external::{
+    AgentToken, BadLifetime, Lifetime, MintCredentials, MintToken, MintedCredentials, MintedToken, RegisterAgent,
+};
+pub use group::{Group, GroupLeader, SetGroup};
 pub use health::{Check, Health, Readiness};
 pub use log::{LogField, LogLevel, LogRecord, LogSource, NotAWord};
 pub use message::{Content, Header, Message, Producer, PublishMessage, Receipt, SendMessage};

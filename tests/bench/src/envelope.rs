@@ -192,7 +192,7 @@ impl Way {
         };
         let target = Target::Queue(self.receiver.agent().clone().into());
         let producer = Producer::new(NOW, self.sender.incarnation());
-        let stamp = Stamp { now: NOW, ids: &self.ids, id: None, producer, seq: &self.seq, cause: None };
+        let stamp = Stamp { now: NOW, ids: &self.ids, id: None, producer, seq: &self.seq, cause: None, fences: &[] };
         Ok(self.gate.admit(
             &self.sender,
             &self.grants,

@@ -307,6 +307,7 @@ async fn parts(data: &Path, engine: Engine, hop_max: u16) -> anyhow::Result<(Fle
         ledger: ledger.clone(),
         state: Some(Arc::new(stores.state.clone())),
         files: Some(Arc::new(stores.files.clone())),
+        leases: None,
         clock: clock.clone(),
     });
     let parts = FleetParts {

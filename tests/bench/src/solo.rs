@@ -81,6 +81,7 @@ fn birth(house: &House, tenant: &TenantId) -> anyhow::Result<Birth> {
         tenant_memory: Budget::new(1 << 30),
         tenant_instances: Budget::new(1_000),
         settings: std::collections::BTreeMap::new(),
+        leads: None,
         registry_url: String::new(),
         clock: parts.clock.clone(),
     })

@@ -137,8 +137,15 @@ fn sealed(chance: &mut Chance) -> Result<Sealed, Fault> {
         Target::Queue("kb".parse().expect("an id"))
     };
     let (ids, seq, now) = (CountedIds::default(), AtomicU64::new(chance.within(0, 9)), Timestamp::from_millis(NOW));
-    let stamp =
-        Stamp { now, ids: &ids, id: None, producer: Producer::new(now, Incarnation(1)), seq: &seq, cause: None };
+    let stamp = Stamp {
+        now,
+        ids: &ids,
+        id: None,
+        producer: Producer::new(now, Incarnation(1)),
+        seq: &seq,
+        cause: None,
+        fences: &[],
+    };
     let stamped =
         gate.admit(&caller, &grants, Outgoing { target, draft, reply_to: None, expires: None, replay_of: None }, stamp);
     let stamped = stamped.map_err(|denied| Fault::Broken(format!("a good draft was denied: {denied}")))?;

@@ -93,6 +93,7 @@ impl Bench {
             tenant_memory: memory.clone(),
             tenant_instances: instances.clone(),
             settings: [("name".to_owned(), "value".to_owned())].into(),
+            leads: None,
             registry_url: String::new(),
             clock: Arc::new(FixedClock::new()),
         });

@@ -3,11 +3,12 @@
 //! Nothing here takes a delivery for done when `publish` returns: a bus may carry over a network. That something did *not* come is
 //! told by what was sent after it and did.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
-use host_bus::{Bus, BusError, Inbound, Interest, NotTaken, Subscribe, SubscriptionId};
+use host_bus::{Bus, BusError, Inbound, Interest, Member, NotTaken, Subscribe, SubscriptionId};
 use host_gate::{Delivery, Receiver};
 use host_model::{AgentId, Caller, Grants, ReplyToken};
 
@@ -23,6 +24,8 @@ macro_rules! bus_conformance {
             messages_of_one_sender_arrive_in_order
             one_of_a_group_receives_and_all_have_their_share
             a_full_member_of_a_group_is_passed_over
+            messages_of_one_key_go_to_one_member_and_all_have_their_share
+            a_full_member_keeps_its_keys_to_itself
             a_subscriber_with_several_patterns_that_match_is_asked_once
             a_topic_is_refused_as_full_only_if_nobody_could_take_it
             a_queue_is_refused_as_full_only_if_no_member_could_take_it
@@ -130,7 +133,7 @@ fn watches(bus: &dyn Bus, tenant: &str, pattern: &str, len_max: u32) -> Arc<Ear>
 
 fn subscribe(bus: &dyn Bus, interest: Interest, group: Option<&str>, ear: &Arc<Ear>) -> SubscriptionId {
     let queue = group.map(|name| name.parse::<AgentId>().expect("an agent id"));
-    bus.subscribe(Subscribe { tenant: ear.caller.tenant().clone(), interest, queue }, ear.clone())
+    bus.subscribe(Subscribe { tenant: ear.caller.tenant().clone(), interest, queue, member: None }, ear.clone())
 }
 
 /// Publishes on a topic and checks the receipt.
@@ -232,6 +235,60 @@ pub fn a_full_member_of_a_group_is_passed_over(bus: Arc<dyn Bus>) {
         publish(&*bus, &sender, "a", &number);
     }
     assert_eq!((small.heard(1).len(), large.heard(9).len()), (1, 9));
+}
+
+/// Members that have a name of their own share by key: the option `key`, or the correlation id, or the sender.
+pub fn messages_of_one_key_go_to_one_member_and_all_have_their_share(bus: Arc<dyn Bus>) {
+    let sender = Sender::in_tenant("acme");
+    let members = [0, 1, 2].map(|number| shares(&*bus, number, 1_000));
+    for round in 0..3 {
+        for key in 0..60 {
+            let stamped = sender.on_topic_by_key("a", &format!("k{key}"), &format!("{key} {round}"));
+            bus.publish(stamped).expect("there is room");
+        }
+    }
+    let heard =
+        until(|| members.each_ref().map(|member| member.heard(0)), |heard| heard.iter().flatten().count() == 180);
+    for one in &heard {
+        assert!(one.len() >= 30, "each member has a share: {}", one.len());
+        let keys: BTreeSet<&str> = one.iter().map(|body| body.split(' ').next().expect("a key")).collect();
+        assert_eq!(one.len(), keys.len() * 3, "all messages of its keys");
+    }
+}
+
+/// Another would see a key that is not its own.
+pub fn a_full_member_keeps_its_keys_to_itself(bus: Arc<dyn Bus>) {
+    let sender = Sender::in_tenant("acme");
+    let members = [0, 1].map(|number| shares(&*bus, number, 1));
+    let mut refused = BTreeSet::new();
+    for number in 0..40 {
+        let key = format!("k{}", number % 4);
+        let sent = bus.publish(sender.on_topic_by_key("a", &key, &key));
+        refused.extend(sent.is_err().then_some(key));
+    }
+    assert_eq!(refused.len(), 4, "every key is refused once its member is full");
+    assert!(members.iter().all(|member| member.heard(0).len() <= 1));
+}
+
+/// One of several replicas that share a topic by key.
+fn shares(bus: &dyn Bus, number: u32, len_max: u32) -> Arc<Ear> {
+    let ear = Ear::new(born("acme", "kb"), &["a"], Hears::Messages, len_max);
+    let (interest, queue) = (Interest::Topics("a".parse().expect("a pattern")), Some(ear.caller.agent().clone()));
+    let member = Some(Member::replica(ear.caller.agent(), number));
+    bus.subscribe(Subscribe { tenant: ear.caller.tenant().clone(), interest, queue, member }, ear.clone());
+    ear
+}
+
+/// Looks until it is so. Only a failing test looks for long.
+fn until<T>(look: impl Fn() -> T, is_so: impl Fn(&T) -> bool) -> T {
+    let began = std::time::Instant::now();
+    loop {
+        let seen = look();
+        if is_so(&seen) || began.elapsed() > ARRIVAL_MAX {
+            return seen;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
 }
 
 /// One free subscriber is enough; with none free, the sender hears of it.

@@ -8,8 +8,8 @@ use host_gate::{
     Signing, Stamp, Stamped, Verifying,
 };
 use host_model::{
-    AgentId, Caller, Clock, Draft, Envelope, Grants, Ids, Incarnation, KeyId, MessageId, Producer, ReplyToken,
-    SendGrant, Target, TenantId, Timestamp,
+    AgentId, Caller, Clock, Draft, Envelope, Extension, Grants, Header, Ids, Incarnation, KeyId, MessageId, Producer,
+    ReplyToken, SendGrant, Target, TenantId, Timestamp,
 };
 
 /// When a [`FixedClock`] starts.
@@ -84,6 +84,12 @@ pub fn draft(body: &str) -> Draft {
     }
 }
 
+/// A draft that belongs to a key.
+fn keyed(key: &str, body: &str) -> Draft {
+    let key = Header { name: Extension::KEY.to_owned(), value: key.to_owned() };
+    Draft { options: vec![key], ..draft(body) }
+}
+
 /// The body as text.
 pub fn body(envelope: &Envelope) -> String {
     String::from_utf8_lossy(&envelope.payload).into_owned()
@@ -131,6 +137,16 @@ impl Sender {
         self.admit(Target::Queue(raw.parse().expect("a queue")), body, None)
     }
 
+    /// A message on a topic that belongs to a key.
+    pub fn on_topic_by_key(&self, raw: &str, key: &str, body: &str) -> Stamped {
+        self.admit_draft(Target::Topic(raw.parse().expect("a topic")), keyed(key, body), None)
+    }
+
+    /// A message to an agent that belongs to a key.
+    pub fn to_agent_by_key(&self, raw: &str, key: &str, body: &str) -> Stamped {
+        self.admit_draft(Target::Queue(raw.parse().expect("a queue")), keyed(key, body), None)
+    }
+
     /// A request to an agent, whose answer is awaited under a token.
     pub fn ask(&self, raw: &str, body: &str, token: ReplyToken) -> Stamped {
         self.admit(Target::Queue(raw.parse().expect("a queue")), body, Some(token))
@@ -143,13 +159,17 @@ impl Sender {
     }
 
     fn admit(&self, target: Target, body: &str, reply_to: Option<ReplyToken>) -> Stamped {
-        let outgoing = Outgoing { target, draft: draft(body), reply_to, expires: None, replay_of: None };
+        self.admit_draft(target, draft(body), reply_to)
+    }
+
+    fn admit_draft(&self, target: Target, draft: Draft, reply_to: Option<ReplyToken>) -> Stamped {
+        let outgoing = Outgoing { target, draft, reply_to, expires: None, replay_of: None };
         self.gate.admit(&self.caller, &grants(&[]), outgoing, self.stamp()).expect("it may send everything")
     }
 
     fn stamp(&self) -> Stamp<'_> {
         let producer = Producer::new(NOW, self.caller.incarnation());
-        Stamp { now: NOW, ids: &self.ids, id: None, producer, seq: &self.seq, cause: None }
+        Stamp { now: NOW, ids: &self.ids, id: None, producer, seq: &self.seq, cause: None, fences: &[] }
     }
 }
 

@@ -19,6 +19,9 @@ use crate::{cli, eventually, paths, template};
 const START_TIME_MAX: Duration = Duration::from_secs(20);
 const DRAIN_TIME_MAX: Duration = Duration::from_secs(10);
 
+/// The key-encryption key in a data directory.
+const KEK: &str = "kek";
+
 /// How a host is to be started.
 #[derive(Default)]
 pub struct Setup {
@@ -26,6 +29,7 @@ pub struct Setup {
     config: Option<PathBuf>,
     data: Option<PathBuf>,
     listen: Option<String>,
+    kek: Option<PathBuf>,
     blank: bool,
     full_log: bool,
 }
@@ -55,6 +59,12 @@ impl Setup {
         Self { data: Some(data.to_owned()), ..self }
     }
 
+    /// Under the key-encryption key of another host, as an operator brings it there before the first start.
+    #[must_use]
+    pub fn kek_of(self, host: &Host) -> Self {
+        Self { kek: Some(host.data.join(KEK)), ..self }
+    }
+
     /// On this address instead of a free port.
     #[must_use]
     pub fn listen(self, address: &str) -> Self {
@@ -80,6 +90,7 @@ impl Setup {
         if !self.blank && !data.exists() {
             template::copy_into(&data);
         }
+        self.bring_kek(&data);
         let process = Process::spawn(&mut self.command(home.path(), &data));
         let line = process.stdout.first(START_TIME_MAX);
         let url = line.as_deref().and_then(listening_at);
@@ -87,6 +98,13 @@ impl Setup {
         let token = fs::read_to_string(data.join("operator.token")).expect("a started host has written its token");
         let api = Api::new(&url, Some(token.trim()));
         Host { api, url, token: token.trim().to_owned(), data, setup: self, process, home }
+    }
+
+    fn bring_kek(&self, data: &Path) {
+        if let Some(kek) = self.kek.as_ref().filter(|_| !data.join(KEK).exists()) {
+            fs::create_dir_all(data).expect("a temporary folder takes folders");
+            fs::copy(kek, data.join(KEK)).expect("the other host has its key");
+        }
     }
 
     /// Starts what is expected to end by itself, and waits until it has.

@@ -9,4 +9,5 @@ mod setup;
 pub use cluster::NatsCluster;
 pub use proxy::Proxy;
 pub use server::NatsServer;
+pub(crate) use server::{binary, client_url, listen};
 pub use setup::NatsSetup;

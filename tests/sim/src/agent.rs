@@ -111,7 +111,8 @@ impl Agent {
         let inbound = courier.inbound(self.party.clone(), Arc::new(Slot { lane: lane.clone(), address }));
         let topics = self.party.grants().subscribe.clone().into_iter().map(Interest::Topics);
         let interests = topics.chain([Interest::own(&self.id, self.open.in_flight_max)]);
-        let subscribe = |interest| Subscribe { tenant: self.tenant.clone(), interest, queue: Some(self.id.clone()) };
+        let subscribe =
+            |interest| Subscribe { tenant: self.tenant.clone(), interest, queue: Some(self.id.clone()), member: None };
         self.subscriptions = interests.map(|interest| bus.subscribe(subscribe(interest), inbound.clone())).collect();
         self.address = Some(address);
         courier.join(self.party.clone());

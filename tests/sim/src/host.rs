@@ -68,6 +68,7 @@ impl Host {
             ledger: ledger(),
             state: None,
             files: None,
+            leases: None,
             clock: clock.clone(),
             egress: Egress::closed(),
             ids: Arc::new(CountedIds::default()),

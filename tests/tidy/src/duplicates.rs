@@ -8,14 +8,19 @@ use crate::repo::{built, expect_none};
 const KNOWN: &[(&str, &str)] = &[
     ("base64", "sqlx is on 0.22"),
     ("block-buffer", "sha2 0.10, see there"),
+    ("const-oid", "nkeys, by its ed25519-dalek 2, is on 0.9"),
     ("cpufeatures", "sha2 0.10, see there"),
     ("crypto-common", "sha2 0.10, see there"),
     ("digest", "sha2 0.10, see there"),
+    ("getrandom", "nkeys is on rand 0.8, and that on 0.2"),
     ("hashbrown", "sqlx and gimli are on 0.16"),
     ("io-lifetimes", "fs-set-times, below wasmtime-wasi, is on 2"),
+    ("rand", "nkeys is on 0.8"),
+    ("rand_core", "nkeys is on 0.6"),
     ("sha2", "wasmtime and sqlx are on 0.10"),
     ("syn", "macros move to 3 one by one"),
     ("tower-http", "reqwest is on 0.6"),
+    ("untrusted", "aws-lc-rs is on 0.7, webpki on 0.9"),
 ];
 
 #[test]

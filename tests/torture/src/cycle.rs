@@ -72,7 +72,7 @@ impl Run {
         }
         self.look_at_audit().await;
         let acked = self.book.borrow().acked - acked;
-        Ok(Cycle { fault, what: done.what, acked, ready: done.ready, struck: done.struck, lost })
+        Ok(Cycle { fault: fault.name(), what: done.what, acked, ready: done.ready, struck: done.struck, lost })
     }
 
     /// The host goes on, takes messages again and is ready.
@@ -84,7 +84,7 @@ impl Run {
         }
         let before = self.book.borrow().acked;
         let load = self.load(&self.host);
-        let taken = self.look(RECOVERY_TIME_MAX, async || self.book.borrow().acked > before);
+        let taken = look(RECOVERY_TIME_MAX, async || self.book.borrow().acked > before);
         let taken = tokio::select! { () = load.all() => false, taken = taken => taken };
         if !taken {
             self.complain(format!("no message was taken within {RECOVERY_TIME_MAX:?}: {what}"));
@@ -94,7 +94,7 @@ impl Run {
     /// Only receives, until everything that was acknowledged has come. Gives back what has not.
     async fn drain(&mut self) -> Vec<Missing> {
         let load = self.load(&self.host);
-        let drained = self.look(DRAIN_TIME_MAX, async || self.book.borrow().missing().is_empty());
+        let drained = look(DRAIN_TIME_MAX, async || self.book.borrow().missing().is_empty());
         let drained = tokio::select! { () = load.receivers() => false, drained = drained => drained };
         if drained {
             return Vec::new();
@@ -114,17 +114,10 @@ impl Run {
 
     /// The chain of records holds, whatever happened to the disk. A key is rotated, so that messages wait under several.
     async fn look_at_audit(&mut self) {
-        let found = self.host.api.get("/api/audit/verify").await;
-        let holds = found.status == 200 && !found.json()["holds"].is_null();
-        if !holds {
-            self.complain(format!("the audit does not hold: {}", String::from_utf8_lossy(&found.body)));
-        }
         let tenant = self.chance.below(self.town.tenants.len());
-        let path = format!("/api/tenants/{}/keys/rotate", self.town.tenants[tenant].id);
-        let rotated = self.host.api.post(&path, json!({})).await;
-        if rotated.status >= 300 {
-            self.complain(format!("no key could be rotated: {}", String::from_utf8_lossy(&rotated.body)));
-        }
+        let complaints =
+            [audit_complaint(&self.host).await, rotation_complaint(&self.host, &self.town.tenants[tenant].id).await];
+        complaints.into_iter().flatten().for_each(|complaint| self.complain(complaint));
     }
 
     async fn start(&mut self, done: &mut Done) {
@@ -142,17 +135,6 @@ impl Run {
         tokio::select! { () = load.all() => {}, () = act(&self.host) => {} }
     }
 
-    async fn look(&self, time_max: Duration, mut seen: impl AsyncFnMut() -> bool) -> bool {
-        let began = Instant::now();
-        while began.elapsed() < time_max {
-            if seen().await {
-                return true;
-            }
-            sleep(LOOK_EVERY).await;
-        }
-        false
-    }
-
     fn load<'a>(&'a self, host: &'a Host) -> Load<'a> {
         let seed = self.chance.clone().bits();
         Load { url: &host.url, tenants: &self.town.tenants, book: &self.book, oracle: &self.town.oracle, seed }
@@ -165,4 +147,29 @@ impl Run {
     fn complain(&self, complaint: String) {
         self.book.borrow_mut().complain(complaint);
     }
+}
+
+/// Whether something is seen in time.
+pub(crate) async fn look(time_max: Duration, mut seen: impl AsyncFnMut() -> bool) -> bool {
+    let began = Instant::now();
+    while began.elapsed() < time_max {
+        if seen().await {
+            return true;
+        }
+        sleep(LOOK_EVERY).await;
+    }
+    false
+}
+
+/// What is wrong with a host's chain of records.
+pub(crate) async fn audit_complaint(host: &Host) -> Option<String> {
+    let found = host.api.get("/api/audit/verify").await;
+    let holds = found.status == 200 && !found.json()["holds"].is_null();
+    (!holds).then(|| format!("the audit does not hold: {}", String::from_utf8_lossy(&found.body)))
+}
+
+/// Rotates a tenant's key, or says why that cannot be done.
+pub(crate) async fn rotation_complaint(host: &Host, tenant: &str) -> Option<String> {
+    let rotated = host.api.post(&format!("/api/tenants/{tenant}/keys/rotate"), json!({})).await;
+    (rotated.status >= 300).then(|| format!("no key could be rotated: {}", String::from_utf8_lossy(&rotated.body)))
 }

@@ -13,6 +13,7 @@ mod cycle;
 mod door;
 mod flip;
 mod load;
+mod nats;
 mod plan;
 mod report;
 mod town;
@@ -41,15 +42,16 @@ struct Args {
     /// The run to repeat: the same faults at the same moments
     #[arg(long, value_name = "NUMBER")]
     seed: Option<u64>,
-    /// What carries the messages
+    /// What carries the messages; nats has two hosts on one server
     #[arg(long, value_enum, default_value_t = Bus::Embedded)]
     bus: Bus,
 }
 
 /// Buses that can be tortured.
-#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 enum Bus {
     Embedded,
+    Nats,
 }
 
 /// One thread: who looks on must not take the host's processors.
@@ -58,8 +60,11 @@ async fn main() -> io::Result<ExitCode> {
     let args = Args::parse();
     let seed = args.seed.unwrap_or_else(seed_of_now);
     report::progress(&format!("{:?} bus, seed {seed}", args.bus));
-    let mut chance = Chance::new(seed);
-    let faults = plan::faults(usize::try_from(args.cycles).expect("at most 10,000"), &mut chance);
+    let (mut chance, cycles) = (Chance::new(seed), usize::try_from(args.cycles).expect("at most 10,000"));
+    if args.bus == Bus::Nats {
+        return nats::run(seed, cycles, chance).await;
+    }
+    let faults = plan::faults(&plan::ROUND, cycles, &mut chance);
     let (town, host, lanes) = Town::open().await;
     let mut scene = Scene { seed, cycle: 0, home: town.home.clone() };
     let mut run = Run { town, book: RefCell::new(Book::new(lanes)), chance, host };
@@ -91,19 +96,8 @@ impl Drop for Scene {
 
 async fn finish(run: Run, cycles: &[Cycle], seed: u64) -> io::Result<ExitCode> {
     let oracle = run.town.oracle.scan(&run.host).await;
-    let book = run.book.into_inner();
-    let lost: usize = cycles.iter().map(|cycle| cycle.lost.len()).sum();
-    let foreign = book.foreign + oracle.leaks_len;
-    report::say(&report::table(cycles, &book, &oracle));
-    let failed = lost > 0 || foreign > 0 || book.complaints_len > 0 || book.acked == 0;
     drop(run.host);
-    if failed {
-        report::say(&format!("seed {seed}; the data is kept in {}", run.town.home.display()));
-    } else {
-        std::fs::remove_dir_all(run.town.home)?;
-    }
-    report::say(&format!("{} cycles, {} acked, {lost} lost, {foreign} foreign", cycles.len(), book.acked));
-    Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+    report::end(&report::End { seed, cycles, book: &run.book.into_inner(), oracle: &oracle, homes: &[run.town.home] })
 }
 
 /// Another run each time: a number that is easily typed.

@@ -49,7 +49,7 @@ pub(crate) enum Fault {
 }
 
 /// Each comes once a round; the first ones are the short form.
-const ROUND: [Fault; 12] = [
+pub(crate) const ROUND: [Fault; 12] = [
     Fault::Kill,
     Fault::PowerCut,
     Fault::FlippedBit,
@@ -84,10 +84,10 @@ impl Fault {
 }
 
 /// The faults of so many cycles: whole rounds, each but the first in an order by chance.
-pub(crate) fn faults(cycles: usize, chance: &mut Chance) -> Vec<Fault> {
-    let mut faults = ROUND.to_vec();
+pub(crate) fn faults<F: Copy>(first: &[F], cycles: usize, chance: &mut Chance) -> Vec<F> {
+    let mut faults = first.to_vec();
     while faults.len() < cycles {
-        let mut round = ROUND.to_vec();
+        let mut round = first.to_vec();
         while !round.is_empty() {
             faults.push(round.swap_remove(chance.below(round.len())));
         }
@@ -102,13 +102,13 @@ mod tests {
 
     #[test]
     fn every_fault_comes_once_in_each_round() {
-        let faults = faults(36, &mut Chance::new(3));
+        let faults = faults(&ROUND, 36, &mut Chance::new(3));
         for round in faults.chunks(ROUND.len()) {
             let mut round = round.to_vec();
             round.sort();
             round.dedup();
             assert_eq!(round.len(), ROUND.len());
         }
-        assert_eq!(super::faults(6, &mut Chance::new(3)), ROUND[..6]);
+        assert_eq!(super::faults(&ROUND, 6, &mut Chance::new(3)), ROUND[..6]);
     }
 }

@@ -1,14 +1,15 @@
 //! What people see: a line a cycle while it goes on, one table at the end, and the line that says it all.
 
 use std::fmt::Write as _;
-use std::io::Write as _;
+use std::io::{self, Write as _};
+use std::path::PathBuf;
+use std::process::ExitCode;
 use std::time::Duration;
 
 use tests_kit::Report;
 
 use crate::book::{Book, Missing};
 use crate::cut::Struck;
-use crate::plan::Fault;
 
 /// How many lost messages are shown word by word.
 const SHOWN_MAX: usize = 20;
@@ -16,7 +17,8 @@ const SHOWN_MAX: usize = 20;
 /// What one cycle was.
 #[derive(Debug, Clone)]
 pub(crate) struct Cycle {
-    pub(crate) fault: Fault,
+    /// What was done, in a word or two.
+    pub(crate) fault: &'static str,
     /// What was done exactly, for people.
     pub(crate) what: String,
     /// What was acknowledged in it.
@@ -36,25 +38,56 @@ pub(crate) fn progress(text: &str) {
 /// The result goes to standard output.
 pub(crate) fn say(text: &str) {
     // Whoever closed it wants no result.
-    let _ = writeln!(std::io::stdout().lock(), "{text}");
+    let _ = writeln!(io::stdout().lock(), "{text}");
 }
 
 pub(crate) fn cycle(number: usize, cycle: &Cycle) {
     let ready = cycle.ready.map_or(String::new(), |ready| format!(", ready after {} ms", ready.as_millis()));
     progress(&format!(
         "cycle {number}: {}, {} acked, {} lost{ready}; {}",
-        cycle.fault.name(),
+        cycle.fault,
         cycle.acked,
         cycle.lost.len(),
         cycle.what
     ));
 }
 
+/// A run that is over.
+pub(crate) struct End<'a> {
+    pub(crate) seed: u64,
+    pub(crate) cycles: &'a [Cycle],
+    pub(crate) book: &'a Book,
+    pub(crate) oracle: &'a Report,
+    /// Where the hosts' data lies.
+    pub(crate) homes: &'a [PathBuf],
+}
+
+/// Says what became of everything, and keeps the data of a run that found something.
+pub(crate) fn end(run: &End<'_>) -> io::Result<ExitCode> {
+    let End { seed, cycles, book, oracle, homes } = run;
+    let lost: usize = cycles.iter().map(|cycle| cycle.lost.len()).sum();
+    let foreign = book.foreign + oracle.leaks_len;
+    say(&table(cycles, book, oracle));
+    let failed = lost > 0 || foreign > 0 || book.complaints_len > 0 || book.acked == 0;
+    for home in *homes {
+        if failed {
+            say(&format!("seed {seed}; the data is kept in {}", home.display()));
+        } else {
+            std::fs::remove_dir_all(home)?;
+        }
+    }
+    say(&format!("{} cycles, {} acked, {lost} lost, {foreign} foreign", cycles.len(), book.acked));
+    Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
 /// One row a fault, and what else was seen.
-pub(crate) fn table(cycles: &[Cycle], book: &Book, oracle: &Report) -> String {
-    let mut faults: Vec<Fault> = cycles.iter().map(|cycle| cycle.fault).collect();
-    faults.sort();
-    faults.dedup();
+fn table(cycles: &[Cycle], book: &Book, oracle: &Report) -> String {
+    let mut faults: Vec<&str> = Vec::new();
+    for cycle in cycles {
+        if !faults.contains(&cycle.fault) {
+            faults.push(cycle.fault);
+        }
+    }
     let mut text = format!(
         "{:<32} {:>6} {:>8} {:>6} {:>15} {:>16} {:>14} {:>11}\n",
         "fault", "cycles", "acked", "lost", "slowest ready", "unsynced writes", "files changed", "names gone"
@@ -71,14 +104,14 @@ pub(crate) fn table(cycles: &[Cycle], book: &Book, oracle: &Report) -> String {
     text
 }
 
-fn row(text: &mut String, fault: Fault, cycles: &[Cycle]) {
+fn row(text: &mut String, fault: &str, cycles: &[Cycle]) {
     let of: Vec<_> = cycles.iter().filter(|cycle| cycle.fault == fault).collect();
     let sum = |count: fn(&Cycle) -> u64| of.iter().map(|cycle| count(cycle)).sum::<u64>();
     let ready = of.iter().filter_map(|cycle| cycle.ready).max();
     let _ = writeln!(
         text,
         "{:<32} {:>6} {:>8} {:>6} {:>15} {:>16} {:>14} {:>11}",
-        fault.name(),
+        fault,
         of.len(),
         sum(|cycle| cycle.acked),
         sum(|cycle| cycle.lost.len() as u64),

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use tests_kit::{Host, Oracle, Package, Setup};
@@ -25,6 +26,11 @@ pub(crate) struct Tenant {
 }
 
 impl Tenant {
+    /// Whether a lane's sender is registered here.
+    pub(crate) fn sends(&self, lane: usize) -> bool {
+        self.sender_tokens.contains_key(&lane)
+    }
+
     pub(crate) fn sender_token(&self, lane: usize) -> String {
         self.sender_tokens.get(&lane).expect("a lane has a sender").clone()
     }
@@ -34,30 +40,42 @@ impl Tenant {
 pub(crate) struct Town {
     /// Removed only where nothing was found.
     pub(crate) home: PathBuf,
-    pub(crate) oracle: Oracle,
+    pub(crate) oracle: Rc<Oracle>,
     pub(crate) tenants: Vec<Tenant>,
+    /// Before the names of its senders, where several hosts have the same tenants.
+    name: String,
+    /// What else differs from a host's defaults.
+    settings: Vec<(&'static str, String)>,
 }
 
 impl Town {
     /// Creates the tenants and their agents on a new host.
     pub(crate) async fn open() -> (Self, Host, Vec<Lane>) {
-        let ids: Vec<String> = (0..TENANTS).map(|number| format!("tenant-{number}")).collect();
-        let oracle = Oracle::new(&ids.iter().map(String::as_str).collect::<Vec<_>>());
-        let home = tempfile::tempdir().expect("a temporary folder").keep();
-        let mut town = Self { home, oracle, tenants: Vec::new() };
-        let host = town.setup(None).start();
-        town.oracle.create_tenants(&host).await;
-        let mut lanes = Vec::new();
-        for id in ids {
-            let tenant = town.settle(&host, id, &mut lanes).await;
-            town.tenants.push(tenant);
-        }
+        let mut town = Self::of(oracle(), "", Vec::new());
+        let (host, mut lanes) = (town.setup(None).start(), Vec::new());
+        town.fill(&host, &mut lanes).await;
         (town, host, lanes)
+    }
+
+    /// Where a host will be, with settings of its own.
+    pub(crate) fn of(oracle: Rc<Oracle>, name: &str, settings: Vec<(&'static str, String)>) -> Self {
+        let home = tempfile::tempdir().expect("a temporary folder").keep();
+        Self { home, oracle, tenants: Vec::new(), name: name.to_owned(), settings }
+    }
+
+    /// Creates the tenants and their agents, whose lanes come after those that there are.
+    pub(crate) async fn fill(&mut self, host: &Host, lanes: &mut Vec<Lane>) {
+        self.oracle.create_tenants(host).await;
+        for id in tenant_ids() {
+            let tenant = self.settle(host, id, lanes).await;
+            self.tenants.push(tenant);
+        }
     }
 
     /// How a host is started here, watched or not.
     pub(crate) fn setup(&self, watched: Option<&Watched>) -> Setup {
         let setup = SETTINGS.iter().fold(Setup::new(), |setup, (name, value)| setup.env(name, value));
+        let setup = self.settings.iter().fold(setup, |setup, (name, value)| setup.env(name, value));
         let environment = watched.into_iter().flat_map(Watched::environment);
         let setup = environment.fold(setup, |setup, (name, value)| setup.env(name, &value.to_string_lossy()));
         setup.data(&self.data())
@@ -76,6 +94,7 @@ impl Town {
         let mut sender_tokens = BTreeMap::new();
         let direct = (0..DIRECT_LANES).map(|number| (format!("direct-{number}"), Way::Direct));
         for (name, way) in direct.chain([("topic".to_owned(), Way::Topic), ("chain".to_owned(), Way::Chain)]) {
+            let name = format!("{}{name}", self.name);
             let grants = format!("send = [\"*\"]\npublish = [{:?}]", door::TOPIC);
             sender_tokens.insert(lanes.len(), self.agent(host, &id, &name, &grants));
             lanes.push(Lane::new(&id, &name, way, word));
@@ -93,6 +112,16 @@ impl Town {
         host.cli(&["agent", "register", &manifest.to_string_lossy(), "--tenant", tenant]).ok();
         host.cli(&["agent", "token", id, "--tenant", tenant]).ok().trim().to_owned()
     }
+}
+
+/// Knows the tenants' words.
+pub(crate) fn oracle() -> Rc<Oracle> {
+    let ids = tenant_ids();
+    Rc::new(Oracle::new(&ids.iter().map(String::as_str).collect::<Vec<_>>()))
+}
+
+fn tenant_ids() -> Vec<String> {
+    (0..TENANTS).map(|number| format!("tenant-{number}")).collect()
 }
 
 /// A host that is started, and how long it took until it was ready.

@@ -12,7 +12,9 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 use rustix::process::{Pid, Signal, kill_process};
 
+use super::Bus;
 use super::client::Client;
+use super::nats::Nats;
 use super::stop::Stop;
 use crate::env;
 use crate::repo::{Profile, Repo};
@@ -29,12 +31,18 @@ pub(crate) struct Host {
     binary: PathBuf,
     folder: PathBuf,
     url: String,
+    /// What carries its messages, if it is not the host itself. Ended after it.
+    nats: Option<Nats>,
 }
 
 impl Host {
-    /// Starts on empty data and returns when the API listens.
-    pub(crate) fn start(repo: &Repo) -> Result<Self> {
+    /// Starts on empty data, after the server that carries its messages, and returns when the API listens.
+    pub(crate) fn start(repo: &Repo, bus: Bus) -> Result<Self> {
         let folder = fresh_folder(repo)?;
+        let nats = match bus {
+            Bus::Embedded => None,
+            Bus::Nats => Some(Nats::start(repo, &folder)?),
+        };
         let binary = repo.binary(Profile::Dev, "bailiwick")?;
         let log = File::create(folder.join("host.log")).context("cannot write the host's log")?;
         let mut command = Command::new(&binary);
@@ -42,10 +50,13 @@ impl Host {
             command.env_remove(name);
         }
         command.arg("host").arg("--data").arg(folder.join("data")).args(["--listen", "127.0.0.1:0"]);
+        if let Some(nats) = &nats {
+            nats.carry_for(&mut command);
+        }
         command.current_dir(&folder).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log.try_clone()?);
         // A group of its own: Ctrl-C is for us, and we drain the host.
         let child = command.process_group(0).spawn().with_context(|| format!("cannot start {}", binary.display()))?;
-        let mut host = Self { child, binary, folder, url: String::new() };
+        let mut host = Self { child, binary, folder, url: String::new(), nats };
         host.url = host.wait_until_ready(log)?;
         Ok(host)
     }
@@ -96,7 +107,7 @@ impl Host {
         };
         ensure!(status.success(), "the host stopped with {status}; its log is {}", self.log_path().display());
         println!("The host drained and stopped in {:.1} s.", start.elapsed().as_secs_f64());
-        Ok(())
+        self.nats.take().map_or(Ok(()), Nats::stop)
     }
 
     fn wait_until_ready(&mut self, log: File) -> Result<String> {

@@ -121,7 +121,7 @@ fn instructions(repo: &Repo) -> Result<()> {
 }
 
 fn demo(repo: &Repo) -> Result<()> {
-    demo::run(repo, &demo::Args { once: true })
+    demo::run(repo, &demo::Args { bus: demo::Bus::Embedded, once: true })
 }
 
 /// The workspaces that also compile for this machine: the SDK brings a double of the host.

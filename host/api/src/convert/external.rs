@@ -1,7 +1,7 @@
-//! External agents' tokens and messages.
+//! External agents' tokens, credentials and messages.
 
-use host_app::{Minted, Post, PostTarget, TokenRecord};
-use host_wire::{AgentToken, MintedToken, PostMessage, PostTo, Qos};
+use host_app::{AgentSubjects, AgentUser, Credentials, Minted, Post, PostTarget, TokenRecord};
+use host_wire::{AgentToken, MintedCredentials, MintedToken, PostMessage, PostTo, Qos};
 
 use super::{draft_of, sure};
 use crate::problem::ApiError;
@@ -26,6 +26,18 @@ pub(crate) fn post_of(message: PostMessage, key: Option<String>) -> Result<Post,
 pub(crate) fn minted_of(minted: Minted) -> MintedToken {
     let Minted { token, record } = minted;
     MintedToken { token, token_id: record.id().to_string(), expires_at: record.expires.to_string() }
+}
+
+/// Credentials as they are told once, and where they lead.
+pub(crate) fn credentials_of(user: &AgentUser, minted: &Credentials) -> MintedCredentials {
+    let AgentSubjects { ingress, deliveries, inbox } = AgentSubjects::of(&user.tenant, &user.agent);
+    MintedCredentials {
+        credentials: minted.file().to_string(),
+        expires_at: minted.expires().to_string(),
+        publish: ingress,
+        subscribe: deliveries,
+        inbox_prefix: inbox,
+    }
 }
 
 /// What may be told of a token.

@@ -1,15 +1,18 @@
-//! `/api/external-agents` and `/api/agents/{id}/tokens`: agents without a component, and the tokens they come with.
+//! `/api/external-agents`, `/api/agents/{id}/tokens` and `/credentials`: agents without a component, and what they come with.
 
 use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use host_app::{BadTokenId, TokenId};
+use host_app::{AgentUser, BadTokenId, TokenId};
 use host_model::AgentId;
-use host_wire::{Agent, AgentToken, BadLifetime, Lifetime, MintToken, MintedToken, Page, RegisterAgent};
+use host_wire::{
+    Agent, AgentToken, BadLifetime, Lifetime, MintCredentials, MintToken, MintedCredentials, MintedToken, Page,
+    RegisterAgent,
+};
 
-use crate::convert::{agent_of, minted_of, token_of};
+use crate::convert::{agent_of, credentials_of, minted_of, token_of};
 use crate::extract::{At, Body, InTenant, Params};
 use crate::page::TenantPageParams;
 use crate::problem::ApiError;
@@ -98,6 +101,30 @@ pub(crate) async fn revoke_token(
     let token: TokenId = token.parse().map_err(|bad: BadTokenId| ApiError::BadPath(bad.to_string()))?;
     state.app().revoke_token(&tenant, &agent, token).await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// Mint credentials for the bus for an external agent
+///
+/// Only where tenants are accounts of a NATS server (`--nats-accounts`). The answer is the one time that they are told. With them the
+/// agent publishes to its ingress subject what `POST /api/messages` takes, subscribes to its own deliveries and its own inbox, and
+/// does nothing else.
+#[utoipa::path(
+    post,
+    path = "/api/agents/{id}/credentials",
+    tag = "agents",
+    params(("id" = String, Path, description = "Which agent"), InTenant),
+    request_body = MintCredentials,
+    responses((status = 201, body = MintedCredentials))
+)]
+pub(crate) async fn mint_credentials(
+    State(state): State<ApiState>,
+    At(agent): At<AgentId>,
+    Params(InTenant { tenant }): Params<InTenant>,
+    Body(MintCredentials { expires_in }): Body<MintCredentials>,
+) -> Result<(StatusCode, Json<MintedCredentials>), ApiError> {
+    let user = AgentUser { tenant, agent, lifetime: lifetime_of(&expires_in)? };
+    let minted = state.app().mint_credentials(user.clone()).await?;
+    Ok((StatusCode::CREATED, Json(credentials_of(&user, &minted))))
 }
 
 fn lifetime_of(raw: &str) -> Result<Duration, ApiError> {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use foldhash::fast::RandomState;
+use host_gate::shard_key_of;
 use host_model::{DeathCause, MessageId, Queue, TenantId, Timestamp};
 use parking_lot::Mutex;
 
@@ -13,8 +14,8 @@ use super::tenant::Usage;
 use super::writer::Settling;
 use crate::backoff::backoff;
 use crate::{
-    Change, Death, Depth, Handover, Inbound, JournalError, Keep, Kept, Place, Position, QueueView, SubscriptionId,
-    Verdict, Waiting,
+    Change, Death, Depth, Handover, Inbound, JournalError, Keep, Kept, Member, Place, Position, QueueView,
+    SubscriptionId, Verdict, Waiting, shard_of,
 };
 
 /// Messages of a queue that are held in memory and not handed out yet; the others lie in the journal alone.
@@ -44,9 +45,11 @@ pub(super) struct Pump {
 }
 
 /// A receiver of the queue.
-pub(super) struct Consumer {
+pub(crate) struct Consumer {
     id: SubscriptionId,
     inbound: Arc<dyn Inbound>,
+    /// It takes the messages of its keys alone, as long as all receivers have a name.
+    member: Option<Member>,
     in_flight_max: usize,
     in_flight: usize,
     /// It said that it has no room, and nothing of it has ended since.
@@ -89,8 +92,14 @@ struct State {
 }
 
 impl Consumer {
-    pub(super) fn new(id: SubscriptionId, inbound: Arc<dyn Inbound>, in_flight_max: u32) -> Self {
-        Self { id, inbound, in_flight_max: in_flight_max as usize, in_flight: 0, full: false, gone: false }
+    /// At most so many messages are handed to it and not ended.
+    pub(crate) fn new(id: SubscriptionId, inbound: Arc<dyn Inbound>, in_flight_max: u32) -> Self {
+        let in_flight_max = in_flight_max as usize;
+        Self { id, inbound, member: None, in_flight_max, in_flight: 0, full: false, gone: false }
+    }
+
+    pub(crate) fn of(self, member: Option<Member>) -> Self {
+        Self { member, ..self }
     }
 
     fn has_room(&self) -> bool {
@@ -255,9 +264,9 @@ impl Pump {
                 continue;
             }
             state.gives_up = None;
-            let Some(index) = state.next_consumer() else { break };
-            let Some(waiting) = state.window.pop_front() else { break };
-            self.offer(state, index, waiting);
+            let Some((at, index)) = state.next_offer() else { break };
+            let Some(waiting) = state.window.remove(at) else { break };
+            self.offer(state, index, at, waiting);
         }
         if !state.window.is_empty() && state.consumers.iter().any(|consumer| consumer.full) {
             let wait = FULL_WAIT.saturating_mul(1 << state.full.min(16)).min(FULL_WAIT_MAX);
@@ -269,9 +278,9 @@ impl Pump {
         }
     }
 
-    /// Offers one message to one receiver.
-    fn offer(self: &Arc<Self>, state: &mut State, index: usize, waiting: Waiting) {
-        let Some(consumer) = state.consumers.get_mut(index) else { return state.window.push_front(waiting) };
+    /// Offers one message, from its place in the window, to one receiver.
+    fn offer(self: &Arc<Self>, state: &mut State, index: usize, at: usize, waiting: Waiting) {
+        let Some(consumer) = state.consumers.get_mut(index) else { return state.window.insert(at, waiting) };
         let handed_before = waiting.position <= self.house.started_at;
         let Waiting { position, message, remembered, address, frame, failures, kept, .. } = &waiting;
         let kept = Kept {
@@ -283,7 +292,7 @@ impl Pump {
             frame,
             remembered: *remembered == Some(*position),
             attempt: failures.saturating_add(1).saturating_add(handed_before.into()),
-            kept: *kept,
+            since: *kept,
         };
         let id = consumer.id;
         match consumer.inbound.take(&kept) {
@@ -294,11 +303,11 @@ impl Pump {
             }
             Handover::Full => {
                 consumer.full = true;
-                state.window.push_front(waiting);
+                state.window.insert(at, waiting);
             }
             Handover::Gone => {
                 consumer.gone = true;
-                state.window.push_front(waiting);
+                state.window.insert(at, waiting);
             }
             Handover::Ended(verdict) => self.decide(state, waiting, verdict),
             Handover::Quarantined(code) => self.quarantine(state, &waiting, code),
@@ -468,6 +477,33 @@ impl State {
             consumer.full = false;
         }
         Some(waiting)
+    }
+
+    /// The next message that can be handed out, by its place in the window, and to whom.
+    fn next_offer(&mut self) -> Option<(usize, usize)> {
+        match self.members() {
+            Some(members) => self.next_by_key(&members),
+            None => self.next_consumer().map(|index| (0, index)),
+        }
+    }
+
+    /// The receivers that are there, if all of them share by key.
+    fn members(&self) -> Option<Vec<Member>> {
+        let here = self.consumers.iter().filter(|consumer| !consumer.gone);
+        let named: Option<Vec<Member>> = here.map(|consumer| consumer.member.clone()).collect();
+        named.filter(|named| !named.is_empty())
+    }
+
+    /// The first message whose receiver has room: one that is busy holds up its own keys and no others.
+    fn next_by_key(&self, members: &[Member]) -> Option<(usize, usize)> {
+        if !self.consumers.iter().any(Consumer::has_room) {
+            return None;
+        }
+        self.window.iter().enumerate().find_map(|(at, waiting)| {
+            let owner = shard_of(&shard_key_of(&waiting.frame), members)?;
+            let is_free = |consumer: &Consumer| consumer.member.as_ref() == Some(owner) && consumer.has_room();
+            self.consumers.iter().position(is_free).map(|index| (at, index))
+        })
     }
 
     /// The next receiver in turn that has room.

@@ -180,6 +180,14 @@ fn take_in(memory: &Memory, on_end: &dyn OnEnd, subject: &str, payload: &[u8]) {
 mod tests {
     use super::*;
 
+    struct Heard(parking_lot::Mutex<Vec<Ended>>);
+
+    impl OnEnd for Heard {
+        fn ended(&self, _: &TenantId, ended: &Ended) {
+            self.0.lock().push(ended.clone());
+        }
+    }
+
     #[test]
     fn what_was_written_of_an_ending_reads_back() {
         let tenant: TenantId = "acme".parse().unwrap();
@@ -190,12 +198,6 @@ mod tests {
             .zip(["a", "b", "c"])
             .map(|(end, queue)| Ended { queue: queue.parse().unwrap(), message, end })
             .collect();
-        struct Heard(parking_lot::Mutex<Vec<Ended>>);
-        impl OnEnd for Heard {
-            fn ended(&self, _: &TenantId, ended: &Ended) {
-                self.0.lock().push(ended.clone());
-            }
-        }
         let (memory, heard) = (Memory::default(), Heard(parking_lot::Mutex::default()));
         let (subject, bytes) = entry(&tenant, ended.clone()).unwrap();
         take_in(&memory, &heard, &subject, &bytes);

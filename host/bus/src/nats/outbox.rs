@@ -119,7 +119,7 @@ impl Outbox {
         let (address, frame) = (kept.address().to_owned(), kept.frame().clone());
         state.held.insert(
             key.clone(),
-            Held { position: kept.position(), kept: kept.kept(), address, frame, stored: None, missed: false },
+            Held { position: kept.position(), kept: kept.since(), address, frame, stored: None, missed: false },
         );
         state.to_send.push_back(key);
         self.more.notify_one();

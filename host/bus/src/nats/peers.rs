@@ -205,7 +205,9 @@ mod tests {
         let mut hosts = three();
         let before = ours(&hosts);
         hosts.pop();
-        hosts.iter().for_each(|(_, peers)| peers.remove(HostId(3)));
+        for (_, peers) in &hosts {
+            peers.remove(HostId(3));
+        }
         for (was, is) in before.into_iter().zip(ours(&hosts)) {
             assert!(was == is || was == Some(HostId(3)), "{was:?} became {is:?}");
         }

@@ -30,8 +30,6 @@ const BATCH_MAX: usize = 256;
 const BATCH_BYTES_MAX: usize = 8 << 20;
 /// How long a request stands.
 const BATCH_WAIT: Duration = Duration::from_secs(5);
-/// How often the server says that a request still stands.
-const HEARTBEAT: Duration = Duration::from_millis(500);
 /// How long to wait before a server that could not be asked is asked again.
 const ASK_WAIT: Duration = Duration::from_millis(200);
 /// When a receiver without room is asked again.
@@ -160,8 +158,7 @@ impl Intake {
             Some(consumer) => consumer,
             None => consumer.insert(self.shared.streams.consumer(&self.tenant, &self.queue).await?),
         };
-        let batch =
-            consumer.batch().max_messages(len_max).max_bytes(BATCH_BYTES_MAX).expires(BATCH_WAIT).heartbeat(HEARTBEAT);
+        let batch = consumer.batch().max_messages(len_max).max_bytes(BATCH_BYTES_MAX).expires(BATCH_WAIT);
         let mut messages = batch.messages().await.map_err(failed("ask for messages"))?;
         while let Some(message) = messages.next().await {
             let message = message.map_err(|source| NatsError { act: "ask for messages", source })?;
@@ -301,7 +298,7 @@ impl Intake {
             frame,
             remembered: true,
             attempt: *attempt,
-            kept: *published,
+            since: *published,
         };
         match receiver.inbound.take(&kept) {
             Handover::Taken => {

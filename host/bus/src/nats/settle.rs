@@ -82,7 +82,7 @@ impl Settles {
             for settling in batch {
                 match settling {
                     Settling::Ended { tenant, ended: how, acker } => {
-                        ended.entry(tenant).or_default().push((how, acker))
+                        ended.entry(tenant).or_default().push((how, acker));
                     }
                     Settling::Forget { acker } => tell(&acker, AckKind::Ack).await,
                     Settling::Later { acker, after } => tell(&acker, AckKind::Nak(after)).await,

@@ -144,18 +144,16 @@ impl Streams {
     /// A bucket of keys and values that all hosts share.
     pub(super) async fn bucket(&self, name: &str) -> Result<kv::Store, NatsError> {
         let bucket = format!("{CONTROL}-{name}");
-        match self.jetstream.get_key_value(&bucket).await {
-            Ok(store) => Ok(store),
-            Err(_) => {
-                let config = kv::Config {
-                    bucket,
-                    history: 1,
-                    storage: StorageType::File,
-                    num_replicas: self.class.replicas(),
-                    ..kv::Config::default()
-                };
-                self.jetstream.create_key_value(config).await.map_err(failed("have a bucket"))
-            }
+        if let Ok(store) = self.jetstream.get_key_value(&bucket).await {
+            return Ok(store);
         }
+        let config = kv::Config {
+            bucket,
+            history: 1,
+            storage: StorageType::File,
+            num_replicas: self.class.replicas(),
+            ..kv::Config::default()
+        };
+        self.jetstream.create_key_value(config).await.map_err(failed("have a bucket"))
     }
 }

@@ -1,10 +1,12 @@
-//! `agent register PATH|ID` and `agent token ID`: agents that somebody else runs.
+//! `agent register PATH|ID`, `agent token ID` and `agent credentials ID`: agents that somebody else runs.
 
 use std::path::Path;
 
 use host_component::Manifest;
 use host_model::AgentId;
-use host_wire::{Agent, AgentToken, Lifetime, MintToken, MintedToken, RegisterAgent};
+use host_wire::{
+    Agent, AgentToken, Lifetime, MintCredentials, MintToken, MintedCredentials, MintedToken, RegisterAgent,
+};
 
 use super::{PATH, Session};
 use crate::error::CliError;
@@ -57,6 +59,20 @@ async fn mint(session: &Session<'_>, id: &AgentId, path: &str, expires_in: &Life
         session.tenant
     ));
     session.connection.output.document(&minted, |minted| minted.token.clone())
+}
+
+/// The file alone on standard output; where it leads beside it.
+pub(super) async fn credentials(session: &Session<'_>, id: &AgentId, expires_in: &Lifetime) -> Result<(), CliError> {
+    let body = MintCredentials { expires_in: expires_in.to_string() };
+    let path = format!("{PATH}/{id}/credentials");
+    let minted: MintedCredentials = session.client.post(&path, &session.query(), &body).await?;
+    let MintedCredentials { expires_at, publish, subscribe, inbox_prefix, .. } = &minted;
+    print::note(&format!(
+        "credentials for {}/{id}, valid until {expires_at}; they are not shown again",
+        session.tenant
+    ));
+    print::note(&format!("publish to {publish}, subscribe to {subscribe}.>, set the inbox prefix to {inbox_prefix}"));
+    session.connection.output.document(&minted, |minted| minted.credentials.clone())
 }
 
 async fn list(session: &Session<'_>, path: &str) -> Result<(), CliError> {

@@ -10,6 +10,26 @@ const SETTINGS_MAX: usize = 64;
 /// The most bytes of names and values in all.
 const SETTINGS_BYTES_MAX: usize = 16 << 10;
 
+/// More settings than an agent can have.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("there are {actual} {unit} of settings: use at most {max}")]
+pub struct BadSettings {
+    /// Entries, or bytes of names and values.
+    pub unit: &'static str,
+    /// How many.
+    pub actual: usize,
+    /// How many there may be.
+    pub max: usize,
+}
+
+/// Whether an agent can have these settings: at most 64, and 16 KiB of names and values in all.
+pub fn check_settings(settings: &BTreeMap<String, String>) -> Result<(), BadSettings> {
+    let bytes: usize = settings.iter().map(|(name, value)| name.len() + value.len()).sum();
+    let check = |unit, actual, max| if actual <= max { Ok(()) } else { Err(BadSettings { unit, actual, max }) };
+    check("entries", settings.len(), SETTINGS_MAX)?;
+    check("bytes", bytes, SETTINGS_BYTES_MAX)
+}
+
 /// The settings as an agent will read them, or the name of the key that is off and why.
 pub(super) fn settings(table: toml::Table) -> Result<BTreeMap<String, String>, (String, String)> {
     let whole = |problem| ("config".to_owned(), problem);
@@ -23,10 +43,9 @@ pub(super) fn settings(table: toml::Table) -> Result<BTreeMap<String, String>, (
         })?;
         settings.insert(name, text);
     }
-    let bytes: usize = settings.iter().map(|(name, value)| name.len() + value.len()).sum();
-    if bytes > SETTINGS_BYTES_MAX {
-        return Err(whole(format!("holds {bytes} bytes of names and values: use at most {SETTINGS_BYTES_MAX}")));
-    }
+    check_settings(&settings).map_err(|BadSettings { unit, actual, max }| {
+        whole(format!("holds {actual} {unit} of names and values: use at most {max}"))
+    })?;
     Ok(settings)
 }
 

@@ -1,13 +1,13 @@
 //! A manifest as TOML has it: every table and key this host knows, and those it refuses by name.
 
-use host_model::{AgentId, Grants, HostPattern, Limits, RunMode, SecretName, Skill};
+use host_model::{AgentId, Grants, GroupId, HostPattern, Limits, RunMode, SecretName, Skill};
 use serde::Deserialize;
 use toml::Spanned;
 
 use super::value::{
     Line, List, MemorySize, Pattern, Prose, RelativePath, Replicas, Send, Shared, Span, Unavailable, Version,
 };
-use super::{Agent, Run};
+use super::{Agent, Run, Shard};
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -57,6 +57,7 @@ impl AgentShape {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[expect(clippy::struct_excessive_bools, reason = "each grant is there or not, by itself")]
 pub(super) struct GrantsShape {
     #[serde(default)]
     publish: List<Pattern, 64>,
@@ -72,6 +73,8 @@ pub(super) struct GrantsShape {
     state: bool,
     #[serde(default)]
     storage: bool,
+    #[serde(default)]
+    leases: bool,
     #[serde(default)]
     http: List<HostPattern, 64>,
     #[serde(default)]
@@ -91,6 +94,7 @@ impl GrantsShape {
             discover: self.discover,
             state: self.state,
             storage: self.storage,
+            leases: self.leases,
             http: self.http.0,
             secrets: self.secrets.0,
         }
@@ -148,17 +152,30 @@ pub(super) struct RunShape {
     #[serde(default)]
     instances: RunMode,
     replicas: Option<Replicas>,
-    #[serde(rename = "group")]
-    _group: Option<Unavailable>,
-    #[serde(rename = "leader")]
-    _leader: Option<Unavailable>,
+    group: Option<GroupId>,
+    #[serde(default)]
+    leader: bool,
+    shard: Option<Spanned<Shard>>,
 }
 
 impl RunShape {
+    /// What cannot be meant together, by its place in bytes and what to do.
+    pub(super) fn conflict(&self) -> Option<(usize, &'static str)> {
+        let shard = self.shard.as_ref()?.span().start;
+        if self.leader {
+            return Some((shard, "a leader is given every message: take out shard, or leader"));
+        }
+        let resident = self.instances == RunMode::Resident;
+        (!resident).then_some((shard, "only instances that stay can share by key: add instances = \"resident\""))
+    }
+
     pub(super) fn into_run(self) -> Run {
         Run {
             instances: self.instances,
             replicas: self.replicas.map_or(Run::default().replicas, |replicas| replicas.0),
+            group: self.group,
+            leader: self.leader,
+            shard: self.shard.map(Spanned::into_inner),
         }
     }
 }

@@ -68,7 +68,7 @@ fn a_whole_manifest_is_read() {
         mailbox_len_max: 64,
     };
     assert_eq!(manifest.limits, limits);
-    assert_eq!(manifest.run, Run { instances: RunMode::Resident, replicas: 3 });
+    assert_eq!(manifest.run, Run { instances: RunMode::Resident, replicas: 3, ..Run::default() });
     assert_eq!(manifest.config.get("threshold").map(String::as_str), Some("3"));
     assert_eq!(manifest.config.get("greeting").map(String::as_str), Some("hello"));
 }
@@ -112,7 +112,7 @@ fn an_error_is_one_line_with_the_key_the_line_and_the_next_step() {
     );
     check(
         "[grants]\npublish = ['queues.x']\n",
-        "manifest, line 6: grants.publish: 'queues.x': topics under 'queues', 'replies' and 'dlq' are the host's own",
+        "manifest, line 6: grants.publish: 'queues.x': topics under 'queues', 'replies', 'dlq', 'ingress' and 'deliveries' are the host's own",
     );
     check("[grants]\nsend = 3\n", "manifest, line 6: grants.send: use a list of agent ids and shared queues, or \"*\"");
     check(
@@ -162,10 +162,28 @@ fn hosts_secrets_state_and_storage_are_asked_for_by_name() {
 }
 
 #[test]
+fn a_group_a_leader_and_a_way_to_share_are_asked_for_in_run() {
+    let run = |text: &str| Manifest::parse(&format!("{AGENT}[run]\n{text}")).unwrap().run;
+    let all = run("instances = 'resident'\nreplicas = 2\ngroup = 'search'\nshard = 'key'\n");
+    assert_eq!((all.group.unwrap().as_str(), all.leader, all.shard), ("search", false, Some(Shard::Key)));
+    assert!(run("leader = true\n").leader);
+    check(
+        "[run]\ngroup = 'A b'\n",
+        "manifest, line 6: run.group: 'A b' is not an id: use 1 to 40 of a-z, 0-9 and '-', neither starting nor ending with '-'",
+    );
+    check(
+        "[run]\nshard = 'key'\n",
+        "manifest, line 6: run.shard: only instances that stay can share by key: add instances = \"resident\"",
+    );
+    check(
+        "[run]\ninstances = 'resident'\nleader = true\nshard = 'key'\n",
+        "manifest, line 8: run.shard: a leader is given every message: take out shard, or leader",
+    );
+}
+
+#[test]
 fn what_is_not_enforced_yet_is_not_accepted() {
     check("[grants]\nmodels = 1\n", "manifest, line 6: grants.models is not available in this version: remove it");
-    check("[run]\ngroup = 'g'\n", "manifest, line 6: run.group is not available in this version: remove it");
-    check("[run]\nleader = true\n", "manifest, line 6: run.leader is not available in this version: remove it");
     check("[a2a]\nexpose = true\n", "manifest, line 6: a2a.expose is not available in this version: remove it");
     assert!(Manifest::parse(&format!("{AGENT}[a2a]\n")).is_ok());
 }
@@ -205,7 +223,7 @@ fn an_agent_has_a_plain_id_and_a_name_of_one_to_100_characters() {
     assert!(agent("a", "").is_err());
     let error = agent("Not An Id", "A").unwrap_err().to_string();
     assert!(error.starts_with("manifest, line 2: agent.id: 'Not An Id' is not an id: use"), "{error}");
-    assert!(agent("orchestrator", "A").unwrap_err().to_string().ends_with("is reserved: choose another agent id"));
+    assert!(agent("orchestrator", "A").unwrap_err().to_string().ends_with("is reserved: choose another id"));
     let error = Manifest::parse("[agent]\nid = 'a'\nname = \"a\\u0007\"\nversion = '1'\n").unwrap_err().to_string();
     assert_eq!(error, "manifest, line 3: agent.name: use 1 to 100 characters without control characters");
 }

@@ -31,6 +31,7 @@ pub(super) struct Shape {
 
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[expect(clippy::struct_excessive_bools, reason = "each grant is there or not, by itself")]
 struct RuleShape {
     /// What `explain` and the audit call it; `rule N` unless given.
     #[schemars(with = "Option<String>")]
@@ -63,6 +64,9 @@ struct RuleShape {
     /// Whether they may have files.
     #[serde(default)]
     storage: bool,
+    /// Whether they may take leases of their group.
+    #[serde(default)]
+    leases: bool,
     /// Hosts they may call: `api.example.com`, `*.example.com`, `http://metrics.internal:9090`.
     #[serde(default)]
     #[schemars(with = "Vec<String>")]
@@ -163,6 +167,7 @@ impl RuleShape {
                 discover: self.discover,
                 state: self.state,
                 storage: self.storage,
+                leases: self.leases,
                 http: self.http.0,
                 secrets: self.secrets.0,
             },

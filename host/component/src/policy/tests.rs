@@ -54,7 +54,8 @@ fn the_starter_policy_lets_nothing_leave_the_tenant() {
     let PolicyDocument { policy, .. } = PolicyDocument::starter();
     let allowed = policy.allows(&"any".parse().unwrap());
     assert!(allowed.http.is_empty() && allowed.secrets.is_empty() && policy.private_hosts.is_empty());
-    assert!(allowed.discover && allowed.state && allowed.storage && allowed.may_publish(&"a.b".parse().unwrap()));
+    assert!(allowed.discover && allowed.state && allowed.storage && allowed.leases);
+    assert!(allowed.may_publish(&"a.b".parse().unwrap()));
 }
 
 #[test]

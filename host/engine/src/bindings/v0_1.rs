@@ -1,7 +1,7 @@
 //! `bailiwick:agent@0.1` and `bailiwick:discovery@0.1`: the generated types, and their conversion to and from the model.
 
 use host_calls::{BatchItem, HostReply, LogLevel, Refusal, RefusalNumbers};
-use host_model::{Card, CardQuery, Draft, Envelope, Header, Outcome, Receipt};
+use host_model::{Card, CardQuery, Draft, Envelope, Extension, Header, Outcome, Receipt};
 
 use crate::Incoming;
 
@@ -215,10 +215,19 @@ pub(crate) struct Texts<'a> {
     destination: String,
     causation_id: Option<String>,
     headers: Vec<wit::HeaderParam<'a>>,
+    attributes: Vec<wit::HeaderParam<'a>>,
 }
 
 /// What the host adds to a message that expects an answer.
-const REPLY_EXPECTED: [wit::HeaderParam<'static>; 1] = [wit::HeaderParam { name: "reply-expected", value: "true" }];
+const REPLY_EXPECTED: wit::HeaderParam<'static> = wit::HeaderParam { name: "reply-expected", value: "true" };
+
+/// What the host says of a message beside what its sender wrote: that an answer is expected, its key, its sender's leases.
+fn attributes(envelope: &Envelope) -> Vec<wit::HeaderParam<'_>> {
+    let reply = envelope.reply_to.map(|_| REPLY_EXPECTED);
+    let ext = envelope.extras.iter().flat_map(|extras| &extras.ext);
+    let known = ext.filter(|ext| [Extension::KEY, Extension::FENCE].contains(&ext.name.as_str()));
+    reply.into_iter().chain(known.map(|ext| wit::HeaderParam { name: &ext.name, value: &ext.value })).collect()
+}
 
 impl<'a> Texts<'a> {
     pub(crate) fn of(Incoming { envelope, attempt }: Incoming<'a>) -> Self {
@@ -230,6 +239,7 @@ impl<'a> Texts<'a> {
             destination: envelope.to.to_string(),
             causation_id: envelope.causation_id.map(|id| id.to_string()),
             headers: envelope.headers.iter().map(header).collect(),
+            attributes: attributes(envelope),
         }
     }
 
@@ -249,7 +259,7 @@ impl<'a> Texts<'a> {
             causation_id: self.causation_id.as_deref(),
             attempt: self.attempt,
             headers: &self.headers,
-            attributes: if envelope.reply_to.is_some() { &REPLY_EXPECTED } else { &[] },
+            attributes: &self.attributes,
         }
     }
 }

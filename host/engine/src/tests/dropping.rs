@@ -100,6 +100,6 @@ fn silent(asker: &Agent) -> Arc<Party> {
     let address = mailbox.open(Open { receiver: party.caller.clone(), len_max: 65_536, in_flight_max: 1 });
     let inbound = asker.courier.inbound(party.clone(), Arc::new(OneMailbox(Mutex::new(mailbox), address)));
     let (tenant, interest) = (party.caller.tenant().clone(), Interest::own(party.caller.agent(), 1));
-    asker.bus.subscribe(Subscribe { tenant, interest, queue: None }, inbound);
+    asker.bus.subscribe(Subscribe { tenant, interest, queue: None, member: None }, inbound);
     party
 }

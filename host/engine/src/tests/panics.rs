@@ -47,11 +47,12 @@ fn kind(call: &HostCall) -> &'static str {
         HostCall::Http(_) => "http",
         HostCall::State(_) => "state",
         HostCall::Storage(_) => "storage",
+        HostCall::Lease(_) => "lease",
     }
 }
 
 /// A call of each kind: the guest that makes it, and what tells it to.
-const CALLS: [(&str, &str, &str, &str); 10] = [
+const CALLS: [(&str, &str, &str, &str); 11] = [
     ("publish", "zoo", "publish", r#"{"topic":"zoo.out"}"#),
     ("send", "zoo", "send", r#"{"agent":"kb"}"#),
     ("request", "zoo", "request", r#"{"agent":"kb"}"#),
@@ -62,6 +63,7 @@ const CALLS: [(&str, &str, &str, &str); 10] = [
     ("http", "caller", "fetch", r#"{"host":"a.test"}"#),
     ("state", "keeper", "state", r#"[["get","key"]]"#),
     ("storage", "keeper", "files", r#"[["stat","file"]]"#),
+    ("lease", "keeper", "leases", r#"[["current","lease"]]"#),
 ];
 
 #[tokio::test]

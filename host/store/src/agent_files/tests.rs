@@ -344,7 +344,7 @@ async fn a_closed_tenant_has_no_place_left_and_another_keeps_its_own() {
     call(&stores, write("a", 5)).await.unwrap();
     stores.files.delete_agent(&acme, &"keeper".parse().unwrap()).await.unwrap();
     for _ in 0..2 {
-        state.close_tenant(&acme).await;
+        state.close_tenant(&acme).await.unwrap();
         stores.files.close_tenant(&acme).await.unwrap();
         assert_eq!((there("acme"), there("globex")), (false, true));
     }

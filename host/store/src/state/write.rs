@@ -5,12 +5,12 @@
 
 use host_calls::{Refusal, RefusalNumbers, STATE_VALUE_LEN_MAX, StateReply};
 use host_courier::{StateWrite, Value};
-use host_model::{AgentId, Caller, StateKey, TenantId, Timestamp};
+use host_model::{AgentId, Caller, Fence, StateKey, TenantId, Timestamp};
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row, Sqlite, SqliteConnection, SqlitePool, Transaction};
 
 use super::usage::{Growth, Size};
-use super::{Inner, Tenant};
+use super::{Inner, Tenant, leases};
 use crate::StoreError;
 use crate::refusal::failed;
 use crate::rows::millis;
@@ -35,23 +35,27 @@ struct Written {
     came: Size,
 }
 
+/// What is to be written, by whom, when, and under which leases.
+pub(super) struct Write<'a> {
+    pub(super) caller: &'a Caller,
+    pub(super) now: Timestamp,
+    pub(super) key: &'a StateKey,
+    pub(super) what: StateWrite,
+    pub(super) fences: Vec<Fence>,
+}
+
 /// For who has the tenant's turn.
-pub(super) async fn apply(
-    inner: &Inner,
-    tenant: &Tenant,
-    caller: &Caller,
-    now: Timestamp,
-    key: &StateKey,
-    write: StateWrite,
-) -> Result<StateReply, Refusal> {
+pub(super) async fn apply(inner: &Inner, tenant: &Tenant, write: Write<'_>) -> Result<StateReply, Refusal> {
+    let Write { caller, now, key, what, fences } = write;
     inner.reserve.check((key.as_str().len() + STATE_VALUE_LEN_MAX) as u64)?;
     let mut sweep = SWEPT_BY_A_WRITE;
     loop {
         let begun = inner.writer.begin_with("BEGIN IMMEDIATE").await;
         let mut transaction = begun.map_err(|error| failed("state", &error))?;
+        leases::check(&mut transaction, &fences).await?;
         let step = Step { tenant, caller, now, key };
         let swept = step.sweep(&mut transaction, sweep).await.map_err(|error| failed("state", &error))?;
-        match step.write(&mut transaction, &write, swept).await {
+        match step.write(&mut transaction, &what, swept).await {
             Ok(written) => return commit(tenant, transaction, written).await,
             // What has expired makes room before anybody is told that there is none.
             Err(Refusal::OverQuota(_)) if swept.keys > 0 => {
@@ -193,6 +197,7 @@ pub(super) async fn delete_agent(writer: &SqlitePool, tenant: &TenantId, agent: 
     let size = Size { keys: number(0)?, bytes: number(1)? };
     let sql = "DELETE FROM entries WHERE tenant = ?1 AND agent = ?2";
     sqlx::query(sql).bind(tenant.as_str()).bind(agent.as_str()).execute(&mut *transaction).await?;
+    leases::delete_agent(&mut transaction, tenant, agent).await?;
     transaction.commit().await?;
     Ok(size)
 }

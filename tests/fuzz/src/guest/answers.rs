@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use host_calls::{
-    Answer, BatchItem, Context, FileEntry, FileStat, HostCall, HostCalls, HostReply, HttpCall, HttpReply, PAGE_LEN_MAX,
-    Refusal, RefusalNumbers, StateCall, StateReply, StorageCall, StorageReply,
+    Answer, BatchItem, Context, FileEntry, FileStat, HostCall, HostCalls, HostReply, HttpCall, HttpReply, LeaseCall,
+    LeaseReply, LeaseView, PAGE_LEN_MAX, Refusal, RefusalNumbers, StateCall, StateReply, StorageCall, StorageReply,
 };
-use host_model::{Caller, Card, Durability, Receipt, Skill};
+use host_model::{Caller, Card, Durability, FencingToken, Receipt, Skill};
 use parking_lot::Mutex;
 use tests_kit::chance::Chance;
 
@@ -40,6 +40,8 @@ fn reply(chance: &mut Chance, call: HostCall) -> HostReply {
         HostCall::Http(_) => HostReply::Http(HttpReply::End),
         HostCall::State(call) => HostReply::State(state(chance, &call)),
         HostCall::Storage(call) => HostReply::Storage(storage(chance, &call)),
+        HostCall::Lease(LeaseCall::Release { .. }) => HostReply::Lease(LeaseReply::Released(chance.one_in(2))),
+        HostCall::Lease(_) => HostReply::Lease(LeaseReply::Lease(chance.one_in(2).then(|| lease(chance)))),
     }
 }
 
@@ -67,6 +69,15 @@ fn state(chance: &mut Chance, call: &StateCall) -> StateReply {
             StateReply::Keys { keys, next: chance.one_in(2).then(|| text(chance)) }
         }
         StateCall::Increment { .. } => StateReply::Number(chance.bits().cast_signed()),
+    }
+}
+
+fn lease(chance: &mut Chance) -> LeaseView {
+    LeaseView {
+        holder: "kb".parse().expect("an id"),
+        mine: chance.one_in(2),
+        token: FencingToken(chance.bits()),
+        remaining_ms: u32::MAX,
     }
 }
 

@@ -19,8 +19,15 @@ pub(super) const STEP_LEN: u32 = 8 + 8 * 20;
 pub(super) const MEMORY_LEN: u32 = 8 * 65_536;
 
 /// The packages of `wit/`, each after what it uses.
-const PACKAGES: [&str; 6] =
-    ["agent-0.1", "discovery-0.1", "state-0.1", "storage-0.1", "wasi-keyvalue-0.2.0-draft", "wasi-config-0.2.0-rc.1"];
+const PACKAGES: [&str; 7] = [
+    "agent-0.1",
+    "discovery-0.1",
+    "state-0.1",
+    "storage-0.1",
+    "leases-0.1",
+    "wasi-keyvalue-0.2.0-draft",
+    "wasi-config-0.2.0-rc.1",
+];
 
 /// Everything that `wit/` lets an agent import.
 const WORLD: &str = "package fuzz:guest;
@@ -29,6 +36,7 @@ world guest {
     import bailiwick:discovery/registry@0.1.0;
     import bailiwick:state/store@0.1.0;
     import bailiwick:storage/files@0.1.0;
+    import bailiwick:leases/leases@0.1.0;
     include wasi:keyvalue/imports@0.2.0-draft;
     include wasi:config/imports@0.2.0-rc.1;
     export bailiwick:agent/inbox@0.1.0;

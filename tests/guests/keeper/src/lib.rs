@@ -2,6 +2,7 @@
 //! a list of words; the answer is a list of what came of them. README.md lists the steps.
 
 mod files;
+mod leases;
 mod state;
 mod wasi;
 
@@ -27,6 +28,8 @@ fn step_of(host: &impl Host, kind: &str, step: &[Value]) -> Result<Value, Failur
     match kind {
         "state" => Ok(state::step(&host.state(), &words)),
         "files" => Ok(files::step(&host.storage(), &words)),
+        "leases" => Ok(leases::step(&host.leases(), &words)),
+        "role" => Ok(json!(host.setting("BAILIWICK_ROLE"))),
         "wasi" => Ok(wasi::step(&words)),
         unknown => Err(Failure::reject(format!("no steps of {unknown}"))),
     }

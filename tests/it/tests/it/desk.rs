@@ -31,14 +31,17 @@ impl Desk {
 
     pub(crate) fn subscribe(self: &Arc<Self>, bus: &dyn Bus, in_flight_max: u32) -> SubscriptionId {
         let interest = Interest::own(self.caller.agent(), in_flight_max);
-        bus.subscribe(Subscribe { tenant: self.caller.tenant().clone(), interest, queue: None }, self.clone())
+        bus.subscribe(
+            Subscribe { tenant: self.caller.tenant().clone(), interest, queue: None, member: None },
+            self.clone(),
+        )
     }
 
     /// Listens to topics too, as one of its agent's starts.
     pub(crate) fn listen(self: &Arc<Self>, bus: &dyn Bus, pattern: &str) -> SubscriptionId {
         let interest = Interest::Topics(pattern.parse().unwrap());
         let queue = Some(self.caller.agent().clone());
-        bus.subscribe(Subscribe { tenant: self.caller.tenant().clone(), interest, queue }, self.clone())
+        bus.subscribe(Subscribe { tenant: self.caller.tenant().clone(), interest, queue, member: None }, self.clone())
     }
 
     /// The next kept message it was handed, with its attempt.

@@ -72,7 +72,7 @@ async fn forged_foreign_and_malformed_messages_reach_no_receiver() {
     scene.puts("tenants.acme.news", text.replace("\"said\"", "\"sang\"").into()).await;
     scene.refuses(&scene.kb, "bad-signature").await;
     scene.puts("tenants.acme.news", "{\"id\":".into()).await;
-    scene.puts("tenants.acme.queues.kb", vec![0xff; 64].into()).await;
+    scene.puts("tenants.acme.queues.kb", vec![0xff; 64]).await;
     // The true one does arrive, and is the only one that does.
     scene.puts("tenants.acme.news", true_one).await;
     eventually("the true one arrives", async || (scene.kb.heard() == ["true"]).then_some(())).await;
@@ -100,7 +100,7 @@ async fn what_is_forged_or_copied_into_a_stream_is_handed_to_nobody_and_takes_no
     scene.puts(&format!("kept.globex.kb.{other}.queues.kb"), true_one.clone()).await;
     scene.refuses(&scene.foreign, "foreign-tenant").await;
     let forged = String::from_utf8(true_one.clone()).unwrap().replace("\"said\"", "\"sang\"");
-    scene.puts(&format!("kept.acme.kb.00000000-0000-7000-8000-0000000000fe.queues.kb"), forged.into()).await;
+    scene.puts("kept.acme.kb.00000000-0000-7000-8000-0000000000fe.queues.kb", forged.into()).await;
     scene.refuses(&scene.kb, "bad-signature").await;
     scene.puts("kept.acme.kb.not-an-id.queues.kb", "x".into()).await;
     bus.keep(sender.to_agent("kb", "after")).await.unwrap();

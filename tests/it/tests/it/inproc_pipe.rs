@@ -216,6 +216,7 @@ impl House {
             egress: host_egress::Egress::closed(),
             state: None,
             files: None,
+            leases: None,
             clock: clock.clone(),
             ids: Arc::new(CountedIds::default()),
             started: NOW,
@@ -244,7 +245,7 @@ impl House {
         }
         let inbound = self.courier.inbound(party.clone(), Arc::new(AtShard(shard, address)));
         let interest = Interest::own(caller.agent(), 10);
-        self.bus.subscribe(Subscribe { tenant: caller.tenant().clone(), interest, queue: None }, inbound);
+        self.bus.subscribe(Subscribe { tenant: caller.tenant().clone(), interest, queue: None, member: None }, inbound);
     }
 
     fn birth(&self, calls: Arc<dyn HostCalls>) -> Arc<Birth> {
@@ -256,6 +257,7 @@ impl House {
             tenant_memory: Budget::new(1 << 30),
             tenant_instances: Budget::new(1_000),
             settings: self.manifest.config.clone(),
+            leads: None,
             registry_url: "http://127.0.0.1:1/api/registry".to_owned(),
             clock: self.clock.clone(),
         })

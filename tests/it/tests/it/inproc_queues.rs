@@ -1,20 +1,18 @@
 //! What every bus promises of messages that are kept, on the real gate, the real journal, and a real NATS server.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
 use host_bus::{
-    Binding, Bus, BusError, Death, EmbeddedBus, Handover, Inbound, Interest, Journal as _, KeepHealth, Keeper,
-    KeeperParts, Kept, LetterId, NatsBus, NatsParts, NotTaken, Notices, QueueLimits, Recalled, Subscribe,
-    SubscriptionId, Verdict,
+    Binding, Bus, BusError, Death, EmbeddedBus, Interest, Journal as _, KeepHealth, Keeper, KeeperParts, LetterId,
+    Member, NatsBus, NatsParts, Notices, QueueLimits, Subscribe, Verdict, shard_of,
 };
-use host_gate::{Accepted, Arrival, Delivery, Gate, MessageLimits, Receiver, Stamped};
-use host_model::{Caller, DeathCause, Durability, MessageId, Queue, TenantId};
+use host_gate::{Gate, MessageLimits, Stamped};
+use host_model::{DeathCause, Durability, MessageId, Queue, TenantId};
 use host_store::{DataDir, SqliteJournal};
 use parking_lot::Mutex;
 use tempfile::TempDir;
-use tests_kit::gate::{FixedClock, NOW, Sender, body, born, grants, one_key};
+use tests_kit::gate::{FixedClock, NOW, Sender, body, born, one_key};
 use tests_kit::{NatsServer, eventually};
 
 use crate::desk::Desk;
@@ -124,7 +122,7 @@ impl House {
             None => Arc::new(EmbeddedBus::keeping(keeper.clone())),
             Some((bus, _)) => Arc::new(bus.clone()),
         };
-        Self { dir, clock, bus, nats, keeper, journal, deaths }
+        Self { dir, clock, keeper, bus, nats, journal, deaths }
     }
 
     /// The same directory, opened again.
@@ -183,6 +181,40 @@ impl House {
 
 fn again(cause: DeathCause) -> Verdict {
     Verdict::Retry { after: Some(Duration::ZERO), cause, detail: "once more".to_owned() }
+}
+
+#[tokio::test]
+async fn kept_messages_of_one_key_go_to_one_replica_which_holds_up_no_other() {
+    let house = House::embedded().await;
+    house.bind("acme", "kb", &[]);
+    let sender = Sender::in_tenant("acme");
+    for number in 0..40 {
+        let key = format!("k{}", number % 8);
+        house.keep(sender.to_agent_by_key("kb", &key, &format!("{key} {number}"))).await;
+    }
+    let replicas = [0, 1, 2].map(|number| {
+        let desk = Arc::new(Desk::new(born("acme", "kb")));
+        let agent = desk.caller.agent();
+        let (interest, member) = (Interest::own(agent, 1), Some(Member::replica(agent, number)));
+        house.bus.subscribe(Subscribe { tenant: "acme".parse().unwrap(), interest, queue: None, member }, desk.clone());
+        desk
+    });
+    // The first one ends nothing: its keys wait, and nobody else's.
+    replicas[0].next().await;
+    let owner = |key: usize| shard_of(&format!("k{key}"), ["kb/0", "kb/1", "kb/2"]).unwrap();
+    for (name, replica) in [("kb/1", &replicas[1]), ("kb/2", &replicas[2])] {
+        let keys: Vec<usize> = (0..8).filter(|key| owner(*key) == name).collect();
+        assert!(!keys.is_empty(), "{name} has a share");
+        let mut seen = Vec::new();
+        for _ in 0..keys.len() * 5 {
+            seen.push(replica.done(&*house.bus).await.0);
+        }
+        for key in keys {
+            let mine: Vec<&String> = seen.iter().filter(|body| body.starts_with(&format!("k{key} "))).collect();
+            let kept: Vec<String> = (0..5).map(|round| format!("k{key} {}", round * 8 + key)).collect();
+            assert!(mine.iter().eq(&kept.iter().collect::<Vec<_>>()), "all of k{key} in their order: {mine:?}");
+        }
+    }
 }
 
 async fn messages_wait_for_an_agent_that_does_not_run_and_come_in_their_order(house: House) {

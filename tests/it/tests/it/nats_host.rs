@@ -25,10 +25,8 @@ pub(crate) const LIMITS: QueueLimits = QueueLimits {
 /// One host's bus, over a journal of its own.
 pub(crate) struct NatsHost {
     pub(crate) bus: NatsBus,
-    pub(crate) keeper: Keeper,
-    pub(crate) journal: Arc<SqliteJournal>,
-    pub(crate) clock: Arc<FixedClock>,
-    pub(crate) dir: TempDir,
+    /// Where its journal lies, for as long as it lives.
+    _dir: TempDir,
 }
 
 /// How a host reaches a server of the tests.
@@ -53,20 +51,13 @@ impl NatsHost {
 
     /// A host over a journal that may be there already.
     pub(crate) async fn over(dir: TempDir, settings: NatsSettings) -> Self {
-        let _ = tracing_subscriber::fmt().with_test_writer().with_env_filter("info,host_bus=debug").try_init();
         let journal = Arc::new(SqliteJournal::open(&DataDir::open(dir.path()).unwrap()).await.unwrap());
         let (gate, clock) = (Gate::new(MessageLimits::default()), Arc::new(FixedClock::new()));
-        let parts = KeeperParts {
-            journal: journal.clone(),
-            gate: gate.clone(),
-            keys: one_key(),
-            clock: clock.clone(),
-            limits: LIMITS,
-        };
+        let parts = KeeperParts { journal, gate: gate.clone(), keys: one_key(), clock, limits: LIMITS };
         let keeper = Keeper::open(parts).await.unwrap();
-        let parts = NatsParts { settings, keeper: keeper.clone(), gate, keys: one_key(), vault: None };
+        let parts = NatsParts { settings, keeper, gate, keys: one_key(), vault: None };
         let bus = NatsBus::open(parts).await.unwrap();
-        Self { bus, keeper, journal, clock, dir }
+        Self { bus, _dir: dir }
     }
 
     /// Returns once messages are kept so.

@@ -9,7 +9,7 @@ use crate::nats::NatsServer;
 use crate::nats::setup::{Cluster, Logins, NatsSetup, Node, free_port};
 
 /// How long servers may take until they agree on who leads: a raft election takes up to 9 s, and several may fail.
-const LED_TIME_MAX: Duration = Duration::from_secs(60);
+const LED_TIME_MAX: Duration = Duration::from_mins(1);
 /// How often is asked.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 

@@ -181,7 +181,12 @@ fn run(home: &Path, config: &str) -> Process {
     let (ports, file) = (home.join("ports"), home.join("nats.conf"));
     fs::create_dir_all(&ports).expect("a folder");
     fs::write(&file, config).expect("a file");
-    let mut process = Process::spawn(Command::new(binary()).env_clear().arg("--config").arg(&file));
+    listen(Command::new(binary()).env_clear().arg("--config").arg(&file), &ports)
+}
+
+/// Runs a server, and returns once it listens and has written into a folder where.
+pub(crate) fn listen(command: &mut Command, ports: &Path) -> Process {
+    let mut process = Process::spawn(command);
     // It writes this file once it listens.
     let listens = ports.join(format!("nats-server_{}.ports", process.id()));
     let began = Instant::now();
@@ -194,8 +199,15 @@ fn run(home: &Path, config: &str) -> Process {
     process
 }
 
+/// Where clients reach a server that has written it into this folder.
+pub(crate) fn client_url(process: &Process, ports: &Path) -> String {
+    let text = fs::read_to_string(ports.join(format!("nats-server_{}.ports", process.id()))).expect("it listens");
+    let ports: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+    ports["nats"][0].as_str().expect("a URL").to_owned()
+}
+
 /// Where `cargo xtask` installs it.
-fn binary() -> PathBuf {
+pub(crate) fn binary() -> PathBuf {
     let binary = paths::target().join("nats/bin/nats-server");
     assert!(binary.exists(), "there is no {}: run `cargo xtask test --only nats` first", binary.display());
     binary

@@ -1,5 +1,6 @@
 //! How a NATS server is to be, and who may connect to it.
 
+use std::fmt::Write as _;
 use std::fs::OpenOptions;
 use std::hash::{BuildHasher as _, RandomState};
 use std::io::Write as _;
@@ -14,6 +15,7 @@ use crate::paths::canary;
 /// Below what Linux gives to connections that ask for any port (`ip_local_port_range`): a server that was stopped finds its own
 /// port free again.
 const PORTS: (u64, u64) = (20_000, 29_999);
+const TAKES_TEXT: &str = "a string takes any text";
 /// How many ports are tried.
 const TRIES: usize = 100;
 /// The account that hosts use.
@@ -78,12 +80,13 @@ impl NatsSetup {
         let synced = if self.jet_stream == JetStream::Synced { ", sync_interval: always" } else { "" };
         if self.jet_stream != JetStream::Off {
             let store = home.join("store");
-            config += &format!("jetstream {{ store_dir: \"{}\"{synced} }}\n", store.display());
+            writeln!(config, "jetstream {{ store_dir: \"{}\"{synced} }}", store.display()).expect(TAKES_TEXT);
         }
         if let Some(Cluster { port, routes }) = cluster {
             let routes: Vec<String> = routes.iter().map(|port| format!("\"nats-route://127.0.0.1:{port}\"")).collect();
             let routes = routes.join(", ");
-            config += &format!("cluster {{ name: tests, listen: \"127.0.0.1:{port}\", routes: [{routes}] }}\n");
+            let cluster = format_args!("name: tests, listen: \"127.0.0.1:{port}\", routes: [{routes}]");
+            writeln!(config, "cluster {{ {cluster} }}").expect(TAKES_TEXT);
         }
         config + &self.more
     }

@@ -91,6 +91,7 @@ async fn paths_of(oracle: &Oracle, host: &Host, tenant: &str) -> Vec<String> {
         format!("/api/tenants/{tenant}/policy?shadow=true"),
         format!("/api/tenants/{tenant}/keys"),
         format!("/api/tenants/{tenant}/secrets"),
+        format!("/api/tenants/{tenant}/groups"),
         format!("/api/agents?tenant={tenant}&limit=1000"),
         format!("/api/registry/agents?tenant={tenant}&limit=1000"),
         format!("/api/queues?tenant={tenant}"),

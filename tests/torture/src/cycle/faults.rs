@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use tests_kit::Host;
 use tokio::time::sleep;
 
-use super::{Done, LOOK_EVERY, Run};
+use super::{Done, LOOK_EVERY, Run, look};
 use crate::book::Missing;
 use crate::cut::{self, Watched};
 use crate::flip;
@@ -223,7 +223,7 @@ impl Run {
         self.under_load(async |host: &Host| {
             sleep(after).await;
             let made = fs::write(&due, b"");
-            let said = self.look(RECOVERY_TIME_MAX, async || says_that_it_keeps_nothing(host).await).await;
+            let said = look(RECOVERY_TIME_MAX, async || says_that_it_keeps_nothing(host).await).await;
             *failed.borrow_mut() = made.map(|()| said);
         })
         .await;
@@ -245,7 +245,7 @@ impl Run {
     /// The audit says that something kept for a receiver was not accepted.
     pub(super) async fn expect_report(&self, victim: &Missing, before: &[u8]) {
         let path = reports_path(&victim.tenant);
-        let reported = self.look(RECOVERY_TIME_MAX, async || self.host.api.get(&path).await.body != before);
+        let reported = look(RECOVERY_TIME_MAX, async || self.host.api.get(&path).await.body != before);
         if !reported.await {
             let Missing { lane, number, id, .. } = victim;
             self.complain(format!("the audit does not say that {lane} {number} ({id}) was changed on the disk"));

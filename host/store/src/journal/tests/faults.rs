@@ -184,7 +184,7 @@ async fn a_row_that_cannot_be_read_is_set_aside_by_its_queue_and_messages_are_ke
         keeper.bind(Binding { tenant: acme.clone(), agent, topics: Vec::new(), shared: Vec::new() });
         let bus = EmbeddedBus::keeping(keeper.clone());
         let interest = Interest::Queue { queue: queue("a"), in_flight_max: 10 };
-        bus.subscribe(Subscribe { tenant: acme.clone(), interest, queue: None }, Arc::new(Taker));
+        bus.subscribe(Subscribe { tenant: acme.clone(), interest, queue: None, member: None }, Arc::new(Taker));
         let view = eventually("two are taken", async || {
             let view = bus.queues(&acme).remove(0);
             (view.in_flight == 2).then_some(view)
@@ -378,7 +378,7 @@ async fn what_is_no_journal_is_refused_and_nothing_changed() {
     crate::AgentState::open(&data).await.unwrap().close().await;
     fs::rename(data.state(), data.journal()).unwrap();
     drop(data);
-    check_refused(&dir, "cannot migrate the database {}").await;
+    check_refused(&dir, "{} was written by a newer version (schema 2, this one knows 1): upgrade bailiwick").await;
 }
 
 #[tokio::test]

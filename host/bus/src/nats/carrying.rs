@@ -1,0 +1,154 @@
+//! The way of what is volatile: to the receivers of this host, and signed to other hosts.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_nats::{Client, SubscribeError};
+use bytes::Bytes;
+use futures_util::{FutureExt as _, StreamExt as _};
+use host_gate::Stamped;
+use host_model::{AgentId, TenantId};
+use tokio_util::sync::CancellationToken;
+
+use super::bus::Inner;
+use super::peers::Route;
+use super::pull::Shared;
+use super::{subjects, wire};
+use crate::carried::{Carried, Place};
+use crate::{BusError, Subject};
+
+/// What a frame may have beside its payload, which may be in base64 (4 characters for 3 bytes).
+const FRAME_AROUND: usize = 16 << 10;
+/// How long to wait before a server that could not be listened to is asked again.
+const HEAR_WAIT: Duration = Duration::from_millis(200);
+
+impl Inner {
+    pub(super) fn fits(&self, stamped: &Stamped) -> Result<(), BusError> {
+        let payload = stamped.envelope().payload.len();
+        let len = payload.saturating_add(payload / 3).saturating_add(FRAME_AROUND);
+        let len_max = self.shared.connection.client.max_payload();
+        if len_max == 0 || len <= len_max { Ok(()) } else { Err(BusError::TooLarge { len, len_max }) }
+    }
+
+    /// Shows a kept message to those who watch on other hosts.
+    pub(super) fn show_elsewhere(&self, stamped: &Stamped) {
+        let envelope = stamped.envelope();
+        if self.peers.watch(&envelope.tenant)
+            && let Err(error) = self.send_on(subjects::shown(&envelope.tenant, &envelope.to.to_string()), stamped)
+        {
+            // Who watches misses it; its receivers have it.
+            tracing::debug!(%error, "a kept message is not shown on other hosts");
+        }
+    }
+
+    /// Signs a volatile message and gives it to the connection. Never waits.
+    pub(super) fn send(&self, stamped: &Stamped) -> Result<(), BusError> {
+        let envelope = stamped.envelope();
+        self.send_on(Subject::of(&envelope.tenant, &envelope.to).to_string(), stamped)
+    }
+
+    pub(super) fn send_on(&self, subject: String, stamped: &Stamped) -> Result<(), BusError> {
+        self.fits(stamped)?;
+        let Shared { connection, .. } = &*self.shared;
+        if !connection.is_up() {
+            return Err(BusError::Unreachable);
+        }
+        let sealed = self.gate.seal(stamped, &*self.keys).map_err(|_| BusError::NotSigned)?;
+        let frame = Bytes::from_owner(sealed.bytes().clone());
+        // Without a budget of its own, a task that sends much would be told that there is no room while there is.
+        let sent = tokio::task::unconstrained(connection.client.publish(subject, frame)).now_or_never();
+        sent.ok_or(BusError::Unreachable)?.map_err(|_| BusError::Unreachable)
+    }
+
+    pub(super) fn publish(&self, stamped: &Arc<Stamped>) -> Result<(), BusError> {
+        let envelope = stamped.envelope();
+        let (tenant, id) = (&envelope.tenant, envelope.id);
+        if !self.peers.any() {
+            return self.publish_here(stamped);
+        }
+        match stamped.place() {
+            Place::Reply => match self.local.answer(stamped) {
+                Err(BusError::NoReceiver) if self.peers.any() => self.send(stamped),
+                answered => answered,
+            },
+            place @ Place::Queue(queue) => {
+                let here = self.local.has_queue(tenant, queue);
+                match self.peers.route_to_queue(tenant, place, id, here) {
+                    Route { here: false, elsewhere: false } => Err(BusError::NoReceiver),
+                    Route { here: true, elsewhere } => {
+                        self.local.hand_on(tenant, stamped, |_| true)?;
+                        if elsewhere { self.send(stamped) } else { Ok(()) }
+                    }
+                    Route { here: false, .. } => self.send(stamped),
+                }
+            }
+            Place::Topic(topic) => {
+                let ours = |group: &AgentId| self.peers.is_ours(tenant, topic, group, id);
+                let carried = self.local.hand_on(tenant, stamped, ours);
+                if self.peers.want_topic(tenant, topic) { self.send(stamped) } else { carried }
+            }
+        }
+    }
+
+    pub(super) fn publish_here(&self, stamped: &Arc<Stamped>) -> Result<(), BusError> {
+        match stamped.place() {
+            Place::Reply => self.local.answer(stamped),
+            _ => self.local.hand_on(&stamped.envelope().tenant, stamped, |_| true),
+        }
+    }
+
+    /// Listens to a tenant on the wire, from the first thing that this host receives of it to the last.
+    pub(super) fn listen(self: &Arc<Self>, tenant: &TenantId) {
+        self.changed.notify_one();
+        let inner = self.clone();
+        self.listening.follow(tenant, self.local.receives_in(tenant), move |tenant, over| {
+            let task = inner.clone().hear(tenant, over);
+            inner.spawn(task);
+        });
+    }
+
+    pub(super) async fn hear(self: Arc<Self>, tenant: TenantId, over: CancellationToken) {
+        let client = &self.shared.connection.client;
+        let heard = async {
+            loop {
+                self.shared.exchange.known().await;
+                if let Err(error) = self.hear_on(client, &tenant).await {
+                    tracing::warn!(%tenant, %error, "the tenant's messages are not heard");
+                }
+                tokio::time::sleep(HEAR_WAIT).await;
+            }
+        };
+        over.run_until_cancelled(heard).await;
+    }
+
+    /// Answers may be for anybody of this host, also in a tenant that it has no receivers of.
+    pub(super) async fn hear_answers(self: Arc<Self>) {
+        let client = &self.shared.connection.client;
+        loop {
+            self.shared.exchange.known().await;
+            match client.subscribe(subjects::ALL_ANSWERS).await {
+                Ok(mut answers) => {
+                    while let Some(message) = answers.next().await {
+                        wire::answer(&message, &self.local);
+                    }
+                }
+                Err(error) => tracing::warn!(%error, "answers from other hosts are not heard"),
+            }
+            tokio::time::sleep(HEAR_WAIT).await;
+        }
+    }
+
+    pub(super) async fn hear_on(&self, client: &Client, tenant: &TenantId) -> Result<(), SubscribeError> {
+        let mut messages = client.subscribe(subjects::all_of(tenant)).await?;
+        let mut shown = client.subscribe(subjects::all_shown_of(tenant)).await?;
+        self.listening.set_heard(tenant);
+        self.changed.notify_one();
+        loop {
+            tokio::select! {
+                Some(message) = messages.next() => wire::take_in(tenant, &message, &self.local, &self.peers),
+                Some(message) = shown.next() => wire::show(tenant, &message, &self.local),
+                else => return Ok(()),
+            }
+        }
+    }
+}
