@@ -17,7 +17,7 @@ impl MemoryLeases {
     /// Another agent has this lease.
     pub(super) fn taken(&self, name: &str, holder: &str) {
         let lease =
-            Lease { holder: holder.to_owned(), mine: false, token: self.next(), remaining: Duration::from_secs(60) };
+            Lease { holder: holder.to_owned(), mine: false, token: self.next(), remaining: Duration::from_mins(1) };
         self.held.borrow_mut().insert(name.to_owned(), lease);
     }
 
