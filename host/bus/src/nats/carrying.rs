@@ -77,7 +77,11 @@ impl Inner {
                     Route { here: false, elsewhere: false } => Err(BusError::NoReceiver),
                     Route { here: true, elsewhere } => {
                         self.local.hand_on(tenant, stamped, |_| true)?;
-                        if elsewhere { self.send(stamped) } else { Ok(()) }
+                        if elsewhere && let Err(error) = self.send(stamped) {
+                            // It was taken here; who watches elsewhere misses it.
+                            tracing::debug!(%error, "a message is not shown on other hosts");
+                        }
+                        Ok(())
                     }
                     Route { here: false, .. } => self.send(stamped),
                 }

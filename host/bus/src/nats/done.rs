@@ -146,20 +146,24 @@ async fn follow_once(
     read: &watch::Sender<bool>,
     after: &mut u64,
 ) -> Result<(), NatsError> {
-    let (consumer, last) = streams.done_log(*after).await?;
-    if *after > last {
+    let (consumer, log) = streams.done_log(*after).await?;
+    if *after > log.last_sequence {
         *after = 0;
+    }
+    // By what is left of it: of old entries the numbers stay.
+    if log.messages == 0 || *after == log.last_sequence {
+        read.send_replace(true);
     }
     let mut messages = consumer.messages().await.map_err(failed("read the log of what was handled"))?;
     loop {
-        if *after >= last {
-            read.send_replace(true);
-        }
         let Some(message) = messages.next().await else { return Ok(()) };
         let message = message.map_err(failed("read the log of what was handled"))?;
-        let sequence = message.info().map_err(failed("read the log of what was handled"))?.stream_sequence;
+        let info = message.info().map_err(failed("read the log of what was handled"))?;
         take_in(memory, on_end, &message.subject, &message.payload);
-        *after = sequence;
+        *after = info.stream_sequence;
+        if info.pending == 0 {
+            read.send_replace(true);
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use async_nats::jetstream::context::PublishErrorKind;
+use async_nats::jetstream::context::{PublishAckFuture, PublishError, PublishErrorKind};
 use async_nats::jetstream::message::PublishMessage;
 use async_nats::jetstream::stream::Stream;
 use bytes::Bytes;
@@ -64,6 +64,20 @@ struct Held {
     stored: Option<(Instant, u64)>,
     /// It was not among what the stream holds when that was last looked at.
     missed: bool,
+}
+
+/// What one run of sending could not send, and why the first of it was not.
+#[derive(Default)]
+struct Run {
+    failure: Option<NatsError>,
+    again: Vec<Key>,
+}
+
+impl Run {
+    fn failed(&mut self, key: Key, error: NatsError) {
+        self.again.push(key);
+        self.failure.get_or_insert(error);
+    }
 }
 
 /// Who waits until a message is in the stream, and for how many of its queues.
@@ -217,17 +231,23 @@ impl Outbox {
     async fn send_all(&self, streams: &Streams) -> Result<(), NatsError> {
         streams.of(&self.tenant).await?;
         let mut acks = FuturesOrdered::new();
-        let (mut failure, mut again) = (None, Vec::new());
+        let mut run = Run::default();
         loop {
-            while failure.is_none()
+            while run.failure.is_none()
                 && acks.len() < WINDOW
                 && let Some((key, publish)) = self.next()
             {
-                let subject = kept(&self.tenant, &key.0, key.1, &publish.0);
-                // The queue is part of it: a message in two queues is two to the server.
-                let id = format!("{}.{}", key.0, key.1);
-                let message = PublishMessage::build().payload(publish.1).message_id(id);
-                match streams.jetstream().send_publish(subject, message).await {
+                let sent = {
+                    let mut sending = std::pin::pin!(self.send(streams, &key, publish));
+                    // All tenants share the connection's permits, and one comes back only with an acknowledgement that is taken here.
+                    loop {
+                        tokio::select! {
+                            sent = &mut sending => break sent,
+                            Some(acked) = acks.next() => self.acked(acked, &mut run),
+                        }
+                    }
+                };
+                match sent {
                     Ok(ack) => acks.push_back(acknowledged(key, ack)),
                     Err(error) if error.kind() == PublishErrorKind::MaxPayloadExceeded => {
                         tracing::error!(
@@ -235,23 +255,34 @@ impl Outbox {
                             "a message is larger than the NATS server takes (max_payload): it waits on this host"
                         );
                     }
-                    Err(error) => {
-                        again.push(key);
-                        failure = Some(failed("put a message into the stream")(error));
-                    }
+                    Err(error) => run.failed(key, failed("put a message into the stream")(error)),
                 }
             }
-            match acks.next().await {
-                None => {
-                    self.send_again(again);
-                    return failure.map_or(Ok(()), Err);
-                }
-                Some((key, Ok(sequence))) => self.stored(&key, sequence),
-                Some((key, Err(error))) => {
-                    again.push(key);
-                    failure.get_or_insert(error);
-                }
-            }
+            let Some(acked) = acks.next().await else {
+                self.send_again(run.again);
+                return run.failure.map_or(Ok(()), Err);
+            };
+            self.acked(acked, &mut run);
+        }
+    }
+
+    async fn send(
+        &self,
+        streams: &Streams,
+        key: &Key,
+        (address, frame): (String, Bytes),
+    ) -> Result<PublishAckFuture, PublishError> {
+        let subject = kept(&self.tenant, &key.0, key.1, &address);
+        // The queue is part of it: a message in two queues is two to the server.
+        let id = format!("{}.{}", key.0, key.1);
+        let message = PublishMessage::build().payload(frame).message_id(id);
+        streams.jetstream().send_publish(subject, message).await
+    }
+
+    fn acked(&self, (key, stored): (Key, Result<u64, NatsError>), run: &mut Run) {
+        match stored {
+            Ok(sequence) => self.stored(&key, sequence),
+            Err(error) => run.failed(key, error),
         }
     }
 
@@ -379,7 +410,7 @@ impl Expected {
 type Acknowledged = Pin<Box<dyn Future<Output = (Key, Result<u64, NatsError>)> + Send>>;
 
 /// The sequence of a message in the stream. One that lies there already was acknowledged before, and that was lost on the way.
-fn acknowledged(key: Key, ack: async_nats::jetstream::context::PublishAckFuture) -> Acknowledged {
+fn acknowledged(key: Key, ack: PublishAckFuture) -> Acknowledged {
     Box::pin(async move {
         match ack.await {
             Ok(ack) => (key, Ok(ack.sequence)),
@@ -390,7 +421,7 @@ fn acknowledged(key: Key, ack: async_nats::jetstream::context::PublishAckFuture)
 }
 
 /// `JSStreamStoreFailedF` with "maximum messages per subject exceeded": the subject names this message alone.
-fn is_there_already(error: &async_nats::jetstream::context::PublishError) -> bool {
+fn is_there_already(error: &PublishError) -> bool {
     let mut cause: Option<&dyn std::error::Error> = Some(error);
     while let Some(error) = cause {
         if error.to_string().contains("maximum messages per subject exceeded") {

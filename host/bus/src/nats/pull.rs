@@ -36,9 +36,8 @@ const ASK_WAIT: Duration = Duration::from_millis(200);
 const FULL_WAIT: Duration = Duration::from_millis(20);
 /// For how long messages wait here for a receiver that is being replaced, before they go back to the server.
 const REPLACED_WAIT: Duration = Duration::from_millis(500);
-/// The code of a refusal of a key that this host does not know, and how often a message under one is looked at again.
+/// The code of a refusal of a key that this host does not know.
 const KEY_UNKNOWN: &str = "key-unknown";
-const KEY_ATTEMPTS_MAX: u32 = 5;
 /// Messages whose number of tries is remembered beside what the server counts.
 const TRIES_MAX: usize = 4_096;
 
@@ -320,8 +319,8 @@ impl Intake {
                 self.end(pulled.subject.message, End::Done, pulled.acker);
                 None
             }
-            // The host that signed it may have begun to sign with a new key just now.
-            Handover::Quarantined(KEY_UNKNOWN) if *attempt < KEY_ATTEMPTS_MAX => {
+            // What this host does not know another may: it waits for one that does, or until it is too old.
+            Handover::Quarantined(KEY_UNKNOWN) => {
                 let after = Some(backoff(*attempt, None));
                 self.shared.settles.push(Settling::Later { acker: pulled.acker, after });
                 None

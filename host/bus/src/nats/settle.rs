@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_nats::jetstream::AckKind;
@@ -37,6 +38,8 @@ pub(super) struct Settles(Arc<Inner>);
 #[derive(Default)]
 struct Inner {
     waiting: Mutex<VecDeque<Settling>>,
+    /// Taken from there, and not told yet.
+    being_told: AtomicUsize,
     more: Notify,
 }
 
@@ -55,12 +58,13 @@ impl Settles {
 
     /// Whether everything was told.
     pub(super) fn is_empty(&self) -> bool {
-        self.0.waiting.lock().is_empty()
+        self.0.waiting.lock().is_empty() && self.0.being_told.load(Ordering::Acquire) == 0
     }
 
     fn take(&self) -> Vec<Settling> {
         let mut waiting = self.0.waiting.lock();
         let count = waiting.len().min(BATCH_MAX);
+        self.0.being_told.store(count, Ordering::Release);
         waiting.drain(..count).collect()
     }
 

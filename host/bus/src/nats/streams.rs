@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use async_nats::jetstream::consumer::pull::{Config as PullConfig, OrderedConfig};
 use async_nats::jetstream::consumer::{AckPolicy, Consumer, DeliverPolicy};
-use async_nats::jetstream::stream::{Config, DiscardPolicy, RetentionPolicy, StorageType, Stream};
+use async_nats::jetstream::stream::{Config, DiscardPolicy, RetentionPolicy, State, StorageType, Stream};
 use async_nats::jetstream::{self, kv};
 use host_model::{Queue, TenantId};
 
@@ -113,20 +113,20 @@ impl Streams {
         stream.get_or_create_consumer(queue.as_str(), config).await.map_err(failed("have the queue's consumer"))
     }
 
-    /// The log of what was handled, from its beginning or from behind a sequence, and its last sequence.
-    pub(super) async fn done_log(&self, after: u64) -> Result<(Consumer<OrderedConfig>, u64), NatsError> {
+    /// The log of what was handled, from its beginning or from behind a sequence, and how it is now.
+    pub(super) async fn done_log(&self, after: u64) -> Result<(Consumer<OrderedConfig>, State), NatsError> {
         let mut stream = self.have_done_log().await?;
         let info = stream.info().await.map_err(failed("look at the log of what was handled"))?;
-        let last = info.state.last_sequence;
+        let state = info.state.clone();
         // A log that is shorter than what was read of it is another one.
         let deliver_policy = match after {
             0 => DeliverPolicy::All,
-            after if after > last => DeliverPolicy::All,
+            after if after > state.last_sequence => DeliverPolicy::All,
             after => DeliverPolicy::ByStartSequence { start_sequence: after + 1 },
         };
         let config = OrderedConfig { deliver_policy, ..OrderedConfig::default() };
         let consumer = stream.create_consumer(config).await.map_err(failed("read the log of what was handled"))?;
-        Ok((consumer, last))
+        Ok((consumer, state))
     }
 
     pub(super) async fn have_done_log(&self) -> Result<Stream, NatsError> {
