@@ -17,10 +17,13 @@ use crate::audit::{not_accepted, replayed};
 /// How far numbers of one producer may overtake each other.
 const WINDOW: u64 = 1_024;
 const WORDS: usize = (WINDOW / 64) as usize;
-/// Producers that are remembered, each for each of its receivers.
-const LINES_MAX: usize = 65_536;
+/// Producers of one tenant that are remembered, each for each of its receivers.
+const LINES_MAX: usize = 16_384;
 /// For how long: a message that is older than five minutes is not fresh, and its sender's clock may be half a minute ahead.
 const REMEMBERED_MS: u64 = 330_000;
+
+/// How often it is looked for room while there is none.
+const SWEEP_MS: u64 = 1_000;
 
 /// The gate on the receiving side, with the memory of what came over the wire.
 pub(crate) struct Arrivals {
@@ -28,13 +31,19 @@ pub(crate) struct Arrivals {
     keys: Arc<dyn Keys>,
     clock: Arc<dyn Clock>,
     ledger: Ledger,
-    heard: Mutex<HashMap<Line, Heard, RandomState>>,
+    /// Each tenant's apart: one that is heard much deafens nobody else.
+    heard: Mutex<HashMap<TenantId, Lines, RandomState>>,
+}
+
+#[derive(Default)]
+struct Lines {
+    heard: HashMap<Line, Heard, RandomState>,
+    swept_ms: u64,
 }
 
 /// What one receiver hears from one producer. Starts of one agent share what is sent to it; who watches hears for itself.
 #[derive(Clone, PartialEq, Eq, Hash)]
 struct Line {
-    tenant: TenantId,
     receiver: AgentId,
     watcher: Option<Incarnation>,
     producer: Producer,
@@ -67,6 +76,26 @@ impl Arrivals {
         Ok(accepted)
     }
 
+    /// Accepts for a receiver that may have no room: what it did not take spent no number, so that another may.
+    pub(crate) fn accept_into<E>(
+        &self,
+        delivery: Delivery,
+        receiver: Receiver<'_>,
+        take: impl FnOnce(Accepted) -> Result<(), E>,
+    ) -> Result<Result<(), E>, NotAccepted> {
+        let wired = matches!(delivery, Delivery::Sealed { .. });
+        let accepted = self.accept(delivery, receiver)?;
+        let number =
+            wired.then(|| (accepted.envelope().tenant.clone(), line(&accepted, receiver), accepted.envelope().seq));
+        let taken = take(accepted);
+        if taken.is_err()
+            && let Some((tenant, line, seq)) = number
+        {
+            self.give_back(&tenant, &line, seq);
+        }
+        Ok(taken)
+    }
+
     fn checked(&self, delivery: Delivery, receiver: Receiver<'_>, wired: bool) -> Result<Accepted, Refused> {
         let now = self.clock.now();
         let verified = if wired {
@@ -78,27 +107,43 @@ impl Arrivals {
     }
 
     fn is_new(&self, accepted: &Accepted, receiver: Receiver<'_>) -> bool {
-        let (envelope, caller) = (accepted.envelope(), caller_of(receiver));
-        let watcher = matches!(receiver, Receiver::Watcher { .. }).then(|| caller.incarnation());
-        let line = Line {
-            tenant: envelope.tenant.clone(),
-            receiver: caller.agent().clone(),
-            watcher,
-            producer: envelope.producer,
-        };
         let now_ms = self.clock.uptime_millis();
+        let line = line(accepted, receiver);
         let mut heard = self.heard.lock();
-        if heard.len() >= LINES_MAX && !heard.contains_key(&line) {
-            heard.retain(|_, heard| heard.last_ms.saturating_add(REMEMBERED_MS) > now_ms);
-        }
+        let lines = heard.entry(accepted.envelope().tenant.clone()).or_default();
+        lines.sweep(now_ms);
         // To forget one early would let its copies through: a producer for whom there is no room is not heard.
-        if heard.len() >= LINES_MAX && !heard.contains_key(&line) {
+        if lines.heard.len() >= LINES_MAX && !lines.heard.contains_key(&line) {
             return false;
         }
-        let heard = heard.entry(line).or_insert_with(|| Heard { window: Window::default(), last_ms: now_ms });
+        let heard = lines.heard.entry(line).or_insert_with(|| Heard { window: Window::default(), last_ms: now_ms });
         heard.last_ms = now_ms;
-        heard.window.take(envelope.seq)
+        heard.window.take(accepted.envelope().seq)
     }
+
+    fn give_back(&self, tenant: &TenantId, line: &Line, seq: u64) {
+        let mut heard = self.heard.lock();
+        if let Some(heard) = heard.get_mut(tenant).and_then(|lines| lines.heard.get_mut(line)) {
+            heard.window.give_back(seq);
+        }
+    }
+}
+
+impl Lines {
+    /// Forgets who was not heard for long; with many of them sooner, yet not at each message.
+    fn sweep(&mut self, now_ms: u64) {
+        let every_ms = if self.heard.len() < LINES_MAX { REMEMBERED_MS } else { SWEEP_MS };
+        if self.swept_ms.saturating_add(every_ms) <= now_ms {
+            self.swept_ms = now_ms;
+            self.heard.retain(|_, heard| heard.last_ms.saturating_add(REMEMBERED_MS) > now_ms);
+        }
+    }
+}
+
+fn line(accepted: &Accepted, receiver: Receiver<'_>) -> Line {
+    let caller = caller_of(receiver);
+    let watcher = matches!(receiver, Receiver::Watcher { .. }).then(|| caller.incarnation());
+    Line { receiver: caller.agent().clone(), watcher, producer: accepted.envelope().producer }
 }
 
 fn caller_of(receiver: Receiver<'_>) -> &Arc<Caller> {
@@ -134,6 +179,13 @@ impl Window {
         new
     }
 
+    /// A number that was taken for nothing. One that lies too far back stays taken.
+    fn give_back(&mut self, seq: u64) {
+        if seq.saturating_add(WINDOW) > self.highest {
+            self.set(seq, false);
+        }
+    }
+
     fn has(&self, seq: u64) -> bool {
         let (word, bit) = place(seq);
         self.seen.get(word).is_some_and(|bits| bits & bit != 0)
@@ -155,6 +207,15 @@ const fn place(seq: u64) -> (usize, u64) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_number_that_was_given_back_passes_once_more() {
+        let mut window = Window::default();
+        assert!(window.take(7));
+        window.give_back(7);
+        assert!(window.take(7));
+        assert!(!window.take(7));
+    }
 
     #[test]
     fn each_number_passes_once_in_whatever_order_within_the_window() {

@@ -29,8 +29,8 @@ impl Inbound for Door {
         self.party.switch.check().map_err(|_| NotTaken::Refused)?;
         let grants = self.party.grants();
         let receiver = Receiver::Agent { caller: &self.party.caller, grants: &grants };
-        let accepted = self.arrivals.accept(delivery, receiver).map_err(|NotAccepted| NotTaken::Refused)?;
-        match self.push(accepted) {
+        let pushed = self.arrivals.accept_into(delivery, receiver, |accepted| self.push(accepted));
+        match pushed.map_err(|NotAccepted| NotTaken::Refused)? {
             Ok(()) => Ok(()),
             Err(Push::Full(full)) => {
                 count(&self.party.counters.dropped);
