@@ -59,6 +59,11 @@ pub(crate) fn short(repo: &Repo) -> Result<()> {
     torture(repo, &Args { cycles: SHORT_CYCLES, seed: None, bus: Bus::Embedded })
 }
 
+/// The short form with two hosts on a NATS server that is already here.
+pub(crate) fn short_on_nats(repo: &Repo) -> Result<()> {
+    torture(repo, &Args { cycles: SHORT_CYCLES, seed: None, bus: Bus::Nats })
+}
+
 fn torture(repo: &Repo, args: &Args) -> Result<()> {
     let mut torture = Command::new(repo.binary(Profile::Dev, "tests-torture")?);
     torture.current_dir(repo.path(".")).args(["--cycles", &args.cycles.to_string(), "--bus", args.bus.name()]);

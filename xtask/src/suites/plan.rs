@@ -44,7 +44,13 @@ pub(super) const SUITES: &[Suite] = &[
     Suite { name: "instructions", what: "a message costs no more of them", work: Work::Action(instructions) },
     Suite { name: "load", what: "a hundred agents, and nothing crosses", work: Work::Action(load::short) },
     Suite { name: "torture", what: "killed, and nothing acknowledged is lost", work: Work::Action(torture::short) },
+    Suite {
+        name: "torture-nats",
+        what: "hosts and servers killed, and nothing acknowledged is lost",
+        work: Work::Action(torture::short_on_nats),
+    },
     Suite { name: "demo", what: "two tenants, and nothing crosses", work: Work::Action(demo) },
+    Suite { name: "demo-nats", what: "the same over a NATS server", work: Work::Action(demo_on_nats) },
 ];
 
 /// For `--only`.
@@ -122,6 +128,10 @@ fn instructions(repo: &Repo) -> Result<()> {
 
 fn demo(repo: &Repo) -> Result<()> {
     demo::run(repo, &demo::Args { bus: demo::Bus::Embedded, once: true })
+}
+
+fn demo_on_nats(repo: &Repo) -> Result<()> {
+    demo::run(repo, &demo::Args { bus: demo::Bus::Nats, once: true })
 }
 
 /// The workspaces that also compile for this machine: the SDK brings a double of the host.
