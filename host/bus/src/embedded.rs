@@ -96,6 +96,11 @@ impl EmbeddedBus {
         }
     }
 
+    /// Whether a message on a topic is for anybody of this host.
+    pub(crate) fn wants(&self, tenant: &TenantId, topic: &Topic, ours: impl Fn(&AgentId) -> bool) -> bool {
+        self.routes(tenant).is_some_and(|routes| !routes.wanting(topic, &ours).is_empty())
+    }
+
     /// Shows a message to those of this host who watch its tenant.
     pub(crate) fn show(&self, tenant: &TenantId, carried: &impl Carried) {
         if let Some(routes) = self.routes(tenant) {
@@ -108,9 +113,14 @@ impl EmbeddedBus {
         SubscriptionId(self.next_id.fetch_add(1, Ordering::Relaxed))
     }
 
-    /// Whether somebody takes from a queue.
-    pub(crate) fn has_queue(&self, tenant: &TenantId, queue: &Queue) -> bool {
-        self.routes(tenant).is_some_and(|routes| routes.queues.contains_key(queue))
+    /// How those who take from a queue share it, if there are any.
+    pub(crate) fn sharing_of(&self, tenant: &TenantId, queue: &Queue) -> Option<Sharing> {
+        self.routes(tenant)?.queues.get(queue).map(|members| Sharing::of(members.iter()))
+    }
+
+    /// How the members of a group share what is on topics.
+    pub(crate) fn sharing_in(&self, tenant: &TenantId, group: &AgentId) -> Sharing {
+        self.routes(tenant).unwrap_or_default().sharing_in(group)
     }
 
     /// Whether anybody receives anything of a tenant.
@@ -254,8 +264,7 @@ impl Routes {
 
     /// Queues and topics are counted apart: a sender that uses both in turn must not always meet the same member.
     fn turn_of_group(&self, interest: &Interest, queue: Option<&AgentId>) -> Arc<AtomicUsize> {
-        let on_topics = self.topics.values().flatten().chain(&self.wild);
-        let mut all = on_topics.chain(self.queues.values().flatten());
+        let mut all = self.on_topics().chain(self.queues.values().flatten());
         let same_kind = |other: &Interest| std::mem::discriminant(other) == std::mem::discriminant(interest);
         let member = all.find(|other| queue.is_some() && other.queue.as_ref() == queue && same_kind(&other.interest));
         member.map(|member| member.turn.clone()).unwrap_or_default()
@@ -331,15 +340,31 @@ impl Routes {
         all.filter(|subscriber| subscriber.queue.as_ref().is_none_or(ours)).collect()
     }
 
+    fn sharing_in(&self, group: &AgentId) -> Sharing {
+        Sharing::of(self.on_topics().filter(|member| member.queue.as_ref() == Some(group)))
+    }
+
+    fn on_topics(&self) -> impl Iterator<Item = &Subscriber> {
+        self.topics.values().flatten().chain(&self.wild)
+    }
+
     fn interests(&self) -> Interests {
-        let topics = self.topics.values().flatten().chain(&self.wild);
-        let topics = topics.filter_map(|subscriber| match &subscriber.interest {
+        let topics = self.on_topics().filter_map(|subscriber| match &subscriber.interest {
             Interest::Topics(pattern) => Some((pattern.clone(), subscriber.queue.clone())),
             _ => None,
         });
+        let by_key = self.queues.iter().filter(|(_, members)| Sharing::of(members.iter()) == Sharing::ByKey);
+        let mut groups: HashMap<&AgentId, bool> = HashMap::new();
+        for subscriber in self.on_topics() {
+            if let Some(group) = &subscriber.queue {
+                *groups.entry(group).or_insert(true) &= subscriber.member.is_some();
+            }
+        }
         let mut interests = Interests {
             queues: self.queues.keys().cloned().collect(),
+            queues_by_key: by_key.map(|(queue, _)| queue.clone()).collect(),
             topics: topics.collect(),
+            groups_by_key: groups.into_iter().filter(|(_, by_key)| *by_key).map(|(group, _)| group.clone()).collect(),
             watched: !self.watchers.is_empty(),
         };
         interests.in_order();
@@ -402,13 +427,36 @@ impl Subscriber {
     }
 }
 
+/// How several receivers share what is for one of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Sharing {
+    /// In turn.
+    InTurn,
+    /// Each gets what belongs to its keys.
+    ByKey,
+}
+
+impl Sharing {
+    fn of<'a>(members: impl Iterator<Item = &'a Subscriber>) -> Self {
+        let mut members = members.peekable();
+        let by_key = members.peek().is_some() && members.all(|member| member.member.is_some());
+        if by_key { Self::ByKey } else { Self::InTurn }
+    }
+}
+
 /// What a host receives in one tenant.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Interests {
     /// Queues that somebody takes from.
     pub(crate) queues: Vec<Queue>,
+    /// Those of them that are shared by key.
+    #[serde(default)]
+    pub(crate) queues_by_key: Vec<Queue>,
     /// Patterns of topics, each with the name of the group that shares what matches.
     pub(crate) topics: Vec<(TopicPattern, Option<AgentId>)>,
+    /// The groups on topics that share by key.
+    #[serde(default)]
+    pub(crate) groups_by_key: Vec<AgentId>,
     /// Whether somebody watches: then all of it is wanted.
     pub(crate) watched: bool,
 }
@@ -417,8 +465,11 @@ impl Interests {
     /// The same for the same interests, in whatever order they were made.
     fn in_order(&mut self) {
         self.queues.sort();
+        self.queues_by_key.sort();
         self.topics.sort();
         self.topics.dedup();
+        self.groups_by_key.sort();
+        self.groups_by_key.dedup();
     }
 }
 

@@ -162,7 +162,7 @@ impl Keeper {
             None => tenant.pumps_for(&envelope.to)?,
         };
         if pumps.is_empty() {
-            return Ok(Begun { id, queues: 0, wait: None });
+            return Ok(Begun { id, queues: Vec::new(), wait: None });
         }
         let sealed = self.0.gate.seal(stamped, &*self.0.keys).map_err(|_| BusError::NotSigned)?;
         let reserved = tenant.usage.reserve(pumps.len() as u64, sealed.bytes().len() as u64)?;
@@ -175,7 +175,7 @@ impl Keeper {
             kept,
             remember_until: Timestamp::from_millis(kept.as_millis().saturating_add(REMEMBER_MS)),
         };
-        let queues = pumps.len();
+        let queues = keep.queues.clone();
         let (answer, wait) = oneshot::channel();
         let replay = replay.map(|letter| letter.id);
         self.0.house.writer.keep(Keeping { keep, replay, reserved, pumps, reply: answer })?;
@@ -279,31 +279,17 @@ impl Keeper {
 /// A message on its way into the journal; nobody waits where nobody receives.
 pub(crate) struct Begun {
     id: MessageId,
-    /// In how many queues it will wait.
-    pub(crate) queues: usize,
-    wait: Option<oneshot::Receiver<Result<Synced, BusError>>>,
-}
-
-/// A message that is on the disk.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Synced {
-    /// Since now.
-    New,
-    /// It was there before.
-    Known,
+    /// Where it will wait.
+    pub(crate) queues: Vec<Queue>,
+    wait: Option<oneshot::Receiver<Result<(), BusError>>>,
 }
 
 impl Begun {
     /// Returns once it is synced.
     pub(crate) async fn kept(self) -> Result<Receipt, BusError> {
-        self.synced().await.map(|(receipt, _)| receipt)
-    }
-
-    pub(crate) async fn synced(self) -> Result<(Receipt, Synced), BusError> {
-        let synced = match self.wait {
-            Some(wait) => wait.await.unwrap_or(Err(BusError::Unkept(KeepHealth::Broken)))?,
-            None => Synced::New,
-        };
-        Ok((Receipt { id: self.id, durability: Durability::Durable }, synced))
+        if let Some(wait) = self.wait {
+            wait.await.unwrap_or(Err(BusError::Unkept(KeepHealth::Broken)))?;
+        }
+        Ok(Receipt { id: self.id, durability: Durability::Durable })
     }
 }

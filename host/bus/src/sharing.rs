@@ -12,12 +12,12 @@ pub fn shard_of<'a, M: AsRef<str> + ?Sized>(key: &str, members: impl IntoIterato
 }
 
 /// FNV-1a with 64 bits: short, and the same everywhere. Who picks keys on purpose only crowds its own tenant's replicas.
-fn hash(bytes: &[u8]) -> u64 {
+pub(crate) fn hash(bytes: &[u8]) -> u64 {
     bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
 /// The finaliser of `SplitMix64` (Steele, Lea and Flood, 2014): every bit of the input moves every bit of the score.
-fn mixed(mut x: u64) -> u64 {
+pub(crate) const fn mixed(mut x: u64) -> u64 {
     x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     x ^ (x >> 31)

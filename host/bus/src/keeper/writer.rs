@@ -11,7 +11,6 @@ use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::Synced;
 use super::pump::Pump;
 use super::tenant::Reserved;
 use crate::{BusError, Change, Changed, Journal, JournalError, Keep, KeepHealth, LetterId};
@@ -34,7 +33,7 @@ pub(super) struct Keeping {
     pub(super) reserved: Reserved,
     /// Its queues, in the order in which `keep` names them.
     pub(super) pumps: Vec<Arc<Pump>>,
-    pub(super) reply: oneshot::Sender<Result<Synced, BusError>>,
+    pub(super) reply: oneshot::Sender<Result<(), BusError>>,
 }
 
 impl Keeping {
@@ -232,7 +231,7 @@ struct Group {
 struct Asked {
     reserved: Reserved,
     pumps: Vec<Arc<Pump>>,
-    reply: oneshot::Sender<Result<Synced, BusError>>,
+    reply: oneshot::Sender<Result<(), BusError>>,
 }
 
 impl Group {
@@ -276,16 +275,16 @@ impl Group {
 
 /// A kept message goes into the windows of its queues, in the order of the journal. A letter that is gone meanwhile is not sent
 /// again.
-fn hand_on(change: &Change, answer: Changed, reserved: Reserved, pumps: &[Arc<Pump>]) -> Result<Synced, BusError> {
+fn hand_on(change: &Change, answer: Changed, reserved: Reserved, pumps: &[Arc<Pump>]) -> Result<(), BusError> {
     match (change, answer) {
         (Change::Keep(keep) | Change::Replay { keep, .. }, Changed::Kept(position)) => {
             reserved.keep();
             for pump in pumps {
                 pump.kept(keep, position);
             }
-            Ok(Synced::New)
+            Ok(())
         }
-        (_, Changed::Known(_)) => Ok(Synced::Known),
+        (_, Changed::Known(_)) => Ok(()),
         _ => Err(BusError::NoReceiver),
     }
 }

@@ -36,6 +36,8 @@ struct Written {
 /// All hosts' bindings.
 pub(super) struct Bindings {
     own: HostId,
+    /// One change at a time, from what it makes of all to what is done about it.
+    turn: Mutex<()>,
     state: Mutex<State>,
     changed: Notify,
     known: watch::Sender<bool>,
@@ -56,16 +58,38 @@ pub(super) trait OnBound: Send + Sync {
 impl Bindings {
     pub(super) fn new(own: HostId) -> Self {
         let (known, _) = watch::channel(false);
-        Self { own, state: Mutex::default(), changed: Notify::new(), known }
+        Self { own, turn: Mutex::default(), state: Mutex::default(), changed: Notify::new(), known }
     }
 
-    /// This host's binding of an agent, in place of the one before. Returns what is bound over all hosts.
-    pub(super) fn set_own(&self, tenant: &TenantId, agent: &AgentId, binding: Option<Binding>) -> Option<Binding> {
-        let mut state = self.state.lock();
-        state.to_write.push((tenant.clone(), agent.clone()));
-        let merged = state.set((tenant.clone(), agent.clone()), self.own, binding);
+    /// This host's binding of an agent, in place of the one before. `then` is told what is bound over all hosts.
+    pub(super) fn set_own(
+        &self,
+        tenant: &TenantId,
+        agent: &AgentId,
+        binding: Option<Binding>,
+        then: impl FnOnce(Option<Binding>),
+    ) {
+        let _turn = self.turn.lock();
+        let key = (tenant.clone(), agent.clone());
+        let merged = {
+            let mut state = self.state.lock();
+            state.to_write.push(key.clone());
+            state.set(key, self.own, binding)
+        };
         self.changed.notify_one();
-        merged
+        then(merged);
+    }
+
+    /// A tenant is no more: this host says nothing of its agents.
+    pub(super) fn forget(&self, tenant: &TenantId) {
+        let _turn = self.turn.lock();
+        let mut state = self.state.lock();
+        let of_tenant: Vec<Key> = state.hosts.keys().filter(|(of, _)| of == tenant).cloned().collect();
+        for key in &of_tenant {
+            state.set(key.clone(), self.own, None);
+        }
+        state.to_write.extend(of_tenant);
+        self.changed.notify_one();
     }
 
     /// Returns once the bucket was read: before, an agent of another host may seem to be nowhere.
@@ -164,6 +188,7 @@ impl Bindings {
             topics,
             shared,
         });
+        let _turn = self.turn.lock();
         let merged = self.state.lock().set((tenant.clone(), agent.clone()), host, binding);
         on_bound.bound(&tenant, &agent, merged);
     }

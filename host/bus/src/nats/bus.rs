@@ -86,14 +86,23 @@ impl NatsBus {
         let (memory, settles) = (Arc::new(Memory::default()), Settles::default());
         let host = settings.host;
         let exchange = Arc::new(KeyExchange::new(host, vault));
-        let shared = Arc::new(Shared { connection, streams, memory, settles, exchange, keeper: keeper.clone() });
+        let peers = Arc::new(Peers::new(host));
+        let shared = Arc::new(Shared {
+            connection,
+            streams,
+            memory,
+            settles,
+            exchange,
+            keeper: keeper.clone(),
+            peers: peers.clone(),
+        });
         let bus = Self(Arc::new(Inner {
             settings,
             gate,
             keys,
             keeper,
             local: Arc::new(EmbeddedBus::new()),
-            peers: Arc::new(Peers::new(host)),
+            peers,
             changed: Arc::default(),
             shared,
             bindings: Arc::new(Bindings::new(host)),
@@ -201,9 +210,10 @@ impl Bus for NatsBus {
 
     fn subscribe(&self, subscribe: Subscribe, inbound: Arc<dyn Inbound>) -> SubscriptionId {
         let (tenant, interest) = (subscribe.tenant.clone(), subscribe.interest.clone());
+        let member = subscribe.member.clone();
         let id = self.0.local.subscribe(subscribe, inbound.clone());
         if let Interest::Queue { queue, in_flight_max } = interest {
-            self.0.intake(&tenant, &queue).add(id, inbound, in_flight_max);
+            self.0.intake(&tenant, &queue).add(id, inbound, in_flight_max, member);
         }
         self.0.listen(&tenant);
         id
@@ -242,17 +252,19 @@ impl Bus for NatsBus {
 
     fn bind(&self, binding: Binding) {
         let (tenant, agent) = (binding.tenant.clone(), binding.agent.clone());
-        if let Some(merged) = self.0.bindings.set_own(&tenant, &agent, Some(binding)) {
-            self.0.keeper.bind(merged.clone());
-            self.0.forward_all(&merged);
-        }
+        self.0.bindings.set_own(&tenant, &agent, Some(binding), |merged| {
+            if let Some(merged) = merged {
+                self.0.keeper.bind(merged.clone());
+                self.0.forward_all(&merged);
+            }
+        });
     }
 
     fn unbind(&self, tenant: &TenantId, agent: &AgentId) {
-        match self.0.bindings.set_own(tenant, agent, None) {
+        self.0.bindings.set_own(tenant, agent, None, |elsewhere| match elsewhere {
             Some(elsewhere) => self.0.keeper.bind(elsewhere),
             None => self.0.unbind(tenant, agent),
-        }
+        });
     }
 
     fn forget<'a>(&'a self, tenant: &'a TenantId) -> Forgetting<'a> {
@@ -260,10 +272,9 @@ impl Bus for NatsBus {
             let broken = |error: NatsError| JournalError::Broken { act: error.act, source: error.source };
             self.0.shared.streams.forget(tenant).await.map_err(broken)?;
             self.0.keeper.forget(tenant).await?;
-            self.0.outboxes.write().remove(tenant);
-            self.0.gateways.lock().retain(|(of, _), _| of != tenant);
-            self.0.shared.memory.forget(tenant);
-            Ok(())
+            self.0.let_go_of(tenant);
+            // What was still on its way into the stream may have made it anew.
+            self.0.shared.streams.forget(tenant).await.map_err(broken)
         })
     }
 

@@ -71,9 +71,9 @@ impl Inner {
                 Err(BusError::NoReceiver) if self.peers.any() => self.send(stamped),
                 answered => answered,
             },
-            place @ Place::Queue(queue) => {
-                let here = self.local.has_queue(tenant, queue);
-                match self.peers.route_to_queue(tenant, place, id, here) {
+            Place::Queue(queue) => {
+                let here = self.local.sharing_of(tenant, queue);
+                match self.peers.route_to_queue(tenant, queue, id, here) {
                     Route { here: false, elsewhere: false } => Err(BusError::NoReceiver),
                     Route { here: true, elsewhere } => {
                         self.local.hand_on(tenant, stamped, |_| true)?;
@@ -87,9 +87,20 @@ impl Inner {
                 }
             }
             Place::Topic(topic) => {
-                let ours = |group: &AgentId| self.peers.is_ours(tenant, topic, group, id);
+                let here = |group: &AgentId| self.local.sharing_in(tenant, group);
+                let ours = |group: &AgentId| self.peers.is_ours(tenant, topic, group, id, || here(group));
                 let carried = self.local.hand_on(tenant, stamped, ours);
-                if self.peers.want_topic(tenant, topic) { self.send(stamped) } else { carried }
+                if !self.peers.want_topic(tenant, topic) {
+                    return carried;
+                }
+                match self.send(stamped) {
+                    Err(error) if carried.is_ok() && self.local.wants(tenant, topic, ours) => {
+                        // Who is told that it failed sends it again, and receivers here would have it twice.
+                        tracing::debug!(%error, "a message on a topic does not reach other hosts");
+                        Ok(())
+                    }
+                    sent => sent,
+                }
             }
         }
     }
@@ -105,10 +116,14 @@ impl Inner {
     pub(super) fn listen(self: &Arc<Self>, tenant: &TenantId) {
         self.changed.notify_one();
         let inner = self.clone();
-        self.listening.follow(tenant, self.local.receives_in(tenant), move |tenant, over| {
-            let task = inner.clone().hear(tenant, over);
-            inner.spawn(task);
-        });
+        self.listening.follow(
+            tenant,
+            || self.local.receives_in(tenant),
+            move |tenant, over| {
+                let task = inner.clone().hear(tenant, over);
+                inner.spawn(task);
+            },
+        );
     }
 
     pub(super) async fn hear(self: Arc<Self>, tenant: TenantId, over: CancellationToken) {

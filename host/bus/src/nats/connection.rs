@@ -16,6 +16,9 @@ use crate::KeepHealth;
 const ANSWER_MAX: Duration = Duration::from_secs(5);
 /// The longest wait between two tries to connect again; the first ones come sooner.
 const RECONNECT_MAX: Duration = Duration::from_secs(1);
+/// How often a server is asked whether it is there. One that owes two answers is gone, after three times this: before another host is
+/// given what this one holds ([`ACK_WAIT`](super::streams::ACK_WAIT)).
+const PING_EVERY: Duration = Duration::from_millis(500);
 /// Publishes that wait for an acknowledgement on one connection.
 const ACKS_IN_FLIGHT_MAX: usize = 4_096;
 
@@ -83,6 +86,8 @@ impl Connection {
     /// Whether messages can be kept, as far as the servers go.
     pub(super) fn health(&self) -> KeepHealth {
         match *self.servers.read() {
+            // Nobody answers because nobody is reached: what was true before is not known to be otherwise.
+            KeepHealth::NotSeen if !self.is_up() => KeepHealth::Disconnected,
             refusal if refusal.refuses() => refusal,
             _ if !self.is_up() => KeepHealth::Disconnected,
             health => health,
@@ -102,6 +107,7 @@ pub(super) fn options(credentials: Option<&NatsCredentials>) -> Result<ConnectOp
     let options = ConnectOptions::new()
         .retry_on_initial_connect()
         .connection_timeout(ANSWER_MAX)
+        .ping_interval(PING_EVERY)
         .request_timeout(Some(ANSWER_MAX))
         .reconnect_delay_callback(|tries| {
             Duration::from_millis(50).saturating_mul(1 << tries.min(8)).min(RECONNECT_MAX)

@@ -4,7 +4,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use foldhash::fast::RandomState;
 use futures_util::StreamExt as _;
@@ -14,12 +14,16 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
 use super::connection::Connection;
-use super::streams::Streams;
+use super::streams::{DoneLog, REMEMBERED, ReadUpTo, Streams};
 use super::subjects::CONTROL;
 use super::{NatsError, failed};
 
 /// Ids of a tenant that are remembered; with more, the oldest are forgotten earlier.
 const IDS_MAX: usize = 1_000_000;
+/// How often it is looked whether the log is still the one that is read.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
+/// What an ending may have beside its words: names of 64 bytes, an id, and what JSON puts around them.
+const ENDED_AROUND: usize = 512;
 /// How long to wait before a log that could not be read is asked again.
 const READ_WAIT: Duration = Duration::from_secs(1);
 
@@ -32,6 +36,14 @@ pub(super) struct Ended {
     pub(super) message: MessageId,
     #[serde(rename = "e", default, skip_serializing_if = "End::is_done")]
     pub(super) end: End,
+}
+
+impl Ended {
+    /// Bytes that it may have in the log, at most: a character of its words may be written with six.
+    pub(super) fn len_max(&self) -> usize {
+        let words = if let End::Dead { detail, .. } = &self.end { detail.len() } else { 0 };
+        words.saturating_mul(6).saturating_add(ENDED_AROUND)
+    }
 }
 
 /// How it ended.
@@ -82,7 +94,8 @@ pub(super) struct Memory(RwLock<HashMap<TenantId, OfTenant, RandomState>>);
 #[derive(Default)]
 struct OfTenant {
     ended: HashMap<(Queue, MessageId), End, RandomState>,
-    order: VecDeque<(Queue, MessageId)>,
+    /// In the order in which they were heard of, with the time.
+    order: VecDeque<(Instant, (Queue, MessageId))>,
 }
 
 impl Memory {
@@ -94,12 +107,9 @@ impl Memory {
         if of_tenant.ended.insert(key.clone(), ended.end.clone()).is_some() {
             return false;
         }
-        of_tenant.order.push_back(key);
-        if of_tenant.order.len() > IDS_MAX
-            && let Some(oldest) = of_tenant.order.pop_front()
-        {
-            of_tenant.ended.remove(&oldest);
-        }
+        let now = Instant::now();
+        of_tenant.order.push_back((now, key));
+        of_tenant.forget_old(now);
         true
     }
 
@@ -110,6 +120,20 @@ impl Memory {
 
     pub(super) fn forget(&self, tenant: &TenantId) {
         self.0.write().remove(tenant);
+    }
+}
+
+impl OfTenant {
+    fn forget_old(&mut self, now: Instant) {
+        let is_too_much = |order: &VecDeque<(Instant, _)>| {
+            let oldest = order.front().map(|(heard, _)| now.saturating_duration_since(*heard));
+            order.len() > IDS_MAX || oldest.is_some_and(|age| age > REMEMBERED)
+        };
+        while is_too_much(&self.order)
+            && let Some((_, oldest)) = self.order.pop_front()
+        {
+            self.ended.remove(&oldest);
+        }
     }
 }
 
@@ -126,10 +150,10 @@ pub(super) async fn follow(
     on_end: Arc<dyn OnEnd>,
     read: watch::Sender<bool>,
 ) {
-    let mut after = 0;
+    let mut up_to = None;
     loop {
         connection.up().await;
-        if let Err(error) = follow_once(&streams, &memory, &*on_end, &read, &mut after).await {
+        if let Err(error) = follow_once(&streams, &memory, &*on_end, &read, &mut up_to).await {
             tracing::warn!(
                 error = error.source.to_string(),
                 "the log of what was handled cannot be read; it is tried again"
@@ -144,23 +168,32 @@ async fn follow_once(
     memory: &Memory,
     on_end: &dyn OnEnd,
     read: &watch::Sender<bool>,
-    after: &mut u64,
+    up_to: &mut Option<ReadUpTo>,
 ) -> Result<(), NatsError> {
-    let (consumer, log) = streams.done_log(*after).await?;
-    if *after > log.last_sequence {
-        *after = 0;
-    }
-    // By what is left of it: of old entries the numbers stay.
-    if log.messages == 0 || *after == log.last_sequence {
+    let DoneLog { read: mut at, all_read, consumer } = streams.done_log(*up_to).await?;
+    if all_read {
         read.send_replace(true);
     }
     let mut messages = consumer.messages().await.map_err(failed("read the log of what was handled"))?;
+    let mut looks = tokio::time::interval(LOOK_EVERY);
     loop {
-        let Some(message) = messages.next().await else { return Ok(()) };
+        *up_to = Some(at);
+        let message = tokio::select! {
+            message = messages.next() => message,
+            // The reader itself waits for ever behind the end of a log that was lost and made anew.
+            _ = looks.tick() => {
+                if streams.done_log_end().await?.is_of_another(&at) {
+                    tracing::error!("the log of what was handled was lost: it is read anew");
+                    return Ok(());
+                }
+                continue;
+            }
+        };
+        let Some(message) = message else { return Ok(()) };
         let message = message.map_err(failed("read the log of what was handled"))?;
         let info = message.info().map_err(failed("read the log of what was handled"))?;
         take_in(memory, on_end, &message.subject, &message.payload);
-        *after = info.stream_sequence;
+        at.sequence = info.stream_sequence;
         if info.pending == 0 {
             read.send_replace(true);
         }

@@ -1,5 +1,6 @@
 //! The way of what must not be lost: the journal, the outbox, the stream, and back.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -8,18 +9,20 @@ use host_gate::Stamped;
 use host_model::{AgentId, DeathCause, Durability, MessageId, Queue, Receipt, TenantId};
 use tokio::sync::watch;
 
-use super::Class;
 use super::bindings::OnBound;
 use super::bus::Inner;
 use super::done::{End, Ended, OnEnd};
-use super::outbox::{self, Gateway, IN_STREAM_MAX, Outbox};
+use super::outbox::{self, Expected, Gateway, IN_STREAM_MAX, Old, Outbox};
 use super::pull::{Intake, Shared};
-use super::settle::OnAcknowledged;
-use crate::keeper::{Consumer, Synced};
+use super::settle::{OnAcknowledged, Settling};
+use super::{Class, NatsError};
+use crate::keeper::Consumer;
 use crate::{Binding, BusError, KeepHealth, Keeping, Letter, SubscriptionId};
 
 /// How long a message of class `replicated` may take into the stream before its sender is told that it is not there yet.
 const REPLICATED_WAIT: Duration = Duration::from_secs(5);
+/// Longer than handling a message may take: that is at most 10 minutes.
+const HANDLED_MAX: Duration = Duration::from_mins(15);
 /// How often the streams are compared with what this host has put into them: a loss is told of within a minute.
 const LOOK_EVERY: Duration = Duration::from_secs(15);
 
@@ -76,6 +79,9 @@ impl Inner {
         let outboxes: Vec<_> = self.outboxes.read().iter().map(|(id, outbox)| (id.clone(), outbox.clone())).collect();
         for (tenant, outbox) in outboxes {
             self.expire(&tenant, &outbox).await;
+            for ended in outbox.known_ends(&self.shared.memory) {
+                self.ended(&tenant, &ended);
+            }
             match outbox.look(&self.shared.streams, &self.shared.memory).await {
                 Ok(0) => {}
                 Ok(lost) => {
@@ -89,21 +95,38 @@ impl Inner {
         }
     }
 
-    /// Gives up what lies in the stream for longer than its tenant keeps messages.
+    /// Gives up what lies in the stream for longer than its tenant keeps messages. While receivers are at messages of its queue, it
+    /// may be theirs: then it has the time that handling one may take.
     pub(super) async fn expire(&self, tenant: &TenantId, outbox: &Outbox) {
-        let retention = self.keeper.limits_of(tenant).retention;
-        for (queue, message, sequence) in outbox.older_than(self.keeper.now(), retention) {
-            let deleted = match sequence {
-                Some(sequence) => self.shared.streams.delete(tenant, sequence).await,
-                None => Ok(()),
+        let (now, retention) = (self.keeper.now(), self.keeper.limits_of(tenant).retention);
+        let mut handled: HashMap<Queue, bool> = HashMap::new();
+        for Old { queue, message, subject, is_very_old } in outbox.older_than(now, retention, HANDLED_MAX) {
+            let expired = async {
+                let streams = &self.shared.streams;
+                let handled = match handled.get(&queue) {
+                    Some(handled) => *handled,
+                    None => *handled.entry(queue.clone()).or_insert(streams.is_handled(tenant, &queue).await?),
+                };
+                if handled && !is_very_old {
+                    return Ok(false);
+                }
+                streams.delete(tenant, subject).await.map(|()| true)
             };
-            if let Err(error) = deleted {
-                tracing::warn!(%tenant, %queue, %message, error = error.source.to_string(), "a message that is too old is still in the stream");
-                continue;
+            let expired: Result<bool, NatsError> = expired.await;
+            match expired {
+                Ok(false) => {}
+                Ok(true) => {
+                    let detail = "it waited for longer than its tenant keeps messages".to_owned();
+                    let ended =
+                        Ended { queue, message, end: End::Dead { cause: DeathCause::Expired, detail, attempts: 0 } };
+                    self.ended(tenant, &ended);
+                    // So that no host handles it, should it come again.
+                    self.shared.settles.push(Settling::Ended { tenant: tenant.clone(), ended, acker: None });
+                }
+                Err(error) => {
+                    tracing::warn!(%tenant, %queue, %message, error = error.source.to_string(), "a message that is too old is still in the stream");
+                }
             }
-            let detail = "it waited for longer than its tenant keeps messages".to_owned();
-            let end = End::Dead { cause: DeathCause::Expired, detail, attempts: 0 };
-            self.ended(tenant, &Ended { queue, message, end });
         }
     }
 
@@ -116,31 +139,17 @@ impl Inner {
         let (tenant, id) = (envelope.tenant.clone(), envelope.id);
         let replicated = self.settings.class == Class::Replicated;
         let outbox = self.outbox(&tenant);
-        let expected = replicated.then(|| outbox.expect(id));
         let begun = self.keeper.begin(&stamped, replay);
+        let expected = match &begun {
+            Ok(begun) if replicated => Some(outbox.expect(id, begun.queues.clone(), &self.shared.memory)),
+            _ => None,
+        };
         let inner = self.clone();
         Box::pin(async move {
-            let kept = async {
-                let begun = begun?;
-                let queues = begun.queues;
-                let (receipt, synced) = begun.synced().await?;
-                match synced {
-                    Synced::New => outbox.expect_in(id, queues),
-                    Synced::Known => outbox.expect_known(id),
-                }
-                Ok::<Receipt, BusError>(receipt)
-            };
-            let receipt = kept.await.inspect_err(|_| outbox.give_up(id))?;
-            let receipt = match expected {
-                None => receipt,
-                Some(expected) => {
-                    let stored = tokio::time::timeout(REPLICATED_WAIT, expected.stored()).await;
-                    if stored != Ok(true) {
-                        outbox.give_up(id);
-                        return Err(BusError::Unkept(KeepHealth::Disconnected));
-                    }
-                    Receipt { durability: Durability::Replicated, ..receipt }
-                }
+            let receipt = begun?.kept().await;
+            let receipt = match (receipt?, expected) {
+                (receipt, Some(expected)) => replicated_as(receipt, expected).await?,
+                (receipt, None) => receipt,
             };
             let stamped = Arc::new(stamped);
             inner.local.show(&tenant, &stamped);
@@ -175,12 +184,40 @@ impl Inner {
         }
     }
 
+    /// Ends what this host does for a tenant that is no more.
+    pub(super) fn let_go_of(&self, tenant: &TenantId) {
+        self.bindings.forget(tenant);
+        self.gateways.lock().retain(|(of, _), _| of != tenant);
+        if let Some(outbox) = self.outboxes.write().remove(tenant) {
+            outbox.close();
+        }
+        self.intakes.write().retain(|(of, _), intake| {
+            let stays = of != tenant;
+            if !stays {
+                intake.close();
+            }
+            stays
+        });
+        self.shared.memory.forget(tenant);
+    }
+
+    /// Ends what this host does for a queue that is no more.
+    fn let_go_of_queue(&self, tenant: &TenantId, queue: &Queue) {
+        let key = (tenant.clone(), queue.clone());
+        self.gateways.lock().remove(&key);
+        if let Some(outbox) = self.outboxes.read().get(tenant) {
+            outbox.forget(queue);
+        }
+        if let Some(intake) = self.intakes.write().remove(&key) {
+            intake.close();
+        }
+    }
+
     /// An agent that no host has any more: what waits for it is given up, and leaves the stream.
     pub(super) fn unbind(self: &Arc<Self>, tenant: &TenantId, agent: &AgentId) {
         let queue = Queue::Agent(agent.clone());
         self.keeper.unbind(tenant, agent);
-        self.gateways.lock().remove(&(tenant.clone(), queue.clone()));
-        self.outbox(tenant).forget(&queue);
+        self.let_go_of_queue(tenant, &queue);
         let (streams, tenant) = (self.shared.streams.clone(), tenant.clone());
         self.spawn(async move {
             if let Err(error) = streams.forget_queue(&tenant, &queue).await {
@@ -194,6 +231,14 @@ impl Inner {
         for queue in &binding.shared {
             self.forward(&binding.tenant, queue);
         }
+    }
+}
+
+/// What is said of a message that must be in the stream too. Where that takes too long it goes on all the same.
+async fn replicated_as(receipt: Receipt, mut expected: Expected) -> Result<Receipt, BusError> {
+    match tokio::time::timeout(REPLICATED_WAIT, expected.stored()).await {
+        Ok(true) => Ok(Receipt { durability: Durability::Replicated, ..receipt }),
+        Ok(false) | Err(_) => Err(BusError::Unkept(KeepHealth::Disconnected)),
     }
 }
 
@@ -212,7 +257,11 @@ impl OnEnd for Inner {
 }
 
 impl OnAcknowledged for Inner {
+    /// Heard of before the log says it: that may be lost on its way here.
     fn acknowledged(&self, tenant: &TenantId, queue: &Queue, message: MessageId) {
+        if let Some(end) = self.shared.memory.end_of(tenant, queue, message) {
+            self.ended(tenant, &Ended { queue: queue.clone(), message, end });
+        }
         let intake = self.intakes.read().get(&(tenant.clone(), queue.clone())).cloned();
         if let Some(intake) = intake {
             intake.acknowledged(message);
@@ -226,9 +275,7 @@ impl OnBound for Inner {
             self.keeper.bind(binding.clone());
             return self.forward_all(&binding);
         }
-        let queue = Queue::Agent(agent.clone());
         self.keeper.unbind(tenant, agent);
-        self.outbox(tenant).forget(&queue);
-        self.gateways.lock().remove(&(tenant.clone(), queue));
+        self.let_go_of_queue(tenant, &Queue::Agent(agent.clone()));
     }
 }

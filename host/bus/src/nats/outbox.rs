@@ -17,9 +17,10 @@ use host_gate::Delivery;
 use host_model::{MessageId, Queue, TenantId, Timestamp};
 use parking_lot::Mutex;
 use tokio::sync::{Notify, oneshot};
+use tokio_util::sync::CancellationToken;
 
 use super::connection::Connection;
-use super::done::{End, Memory};
+use super::done::{End, Ended, Memory};
 use super::streams::Streams;
 use super::subjects::{kept, kept_of};
 use super::{NatsError, failed};
@@ -43,13 +44,15 @@ pub(super) struct Outbox {
     bytes: AtomicUsize,
     state: Mutex<State>,
     more: Notify,
+    /// The tenant is no more.
+    over: CancellationToken,
 }
 
 #[derive(Default)]
 struct State {
     to_send: VecDeque<Key>,
     held: HashMap<Key, Held, RandomState>,
-    waiting: HashMap<MessageId, Waiting, RandomState>,
+    waiting: HashMap<MessageId, Vec<Waiting>, RandomState>,
 }
 
 type Key = (Queue, MessageId);
@@ -60,10 +63,19 @@ struct Held {
     kept: Timestamp,
     address: String,
     frame: Arc<[u8]>,
-    /// When the server acknowledged it, and where it lies.
-    stored: Option<(Instant, u64)>,
+    /// When the server acknowledged it.
+    stored: Option<Instant>,
     /// It was not among what the stream holds when that was last looked at.
     missed: bool,
+}
+
+/// A message that was taken long ago.
+pub(super) struct Old {
+    pub(super) queue: Queue,
+    pub(super) message: MessageId,
+    /// Where it lies in the stream, if it does.
+    pub(super) subject: String,
+    pub(super) is_very_old: bool,
 }
 
 /// What one run of sending could not send, and why the first of it was not.
@@ -80,9 +92,9 @@ impl Run {
     }
 }
 
-/// Who waits until a message is in the stream, and for how many of its queues.
+/// Who waits until a message is in the stream for these queues too.
 struct Waiting {
-    queues: usize,
+    missing: Vec<Queue>,
     reply: oneshot::Sender<()>,
 }
 
@@ -118,7 +130,13 @@ pub(super) fn ended(end: End) -> Handover {
 
 impl Outbox {
     pub(super) fn new(tenant: TenantId) -> Self {
-        Self { tenant, bytes: AtomicUsize::new(0), state: Mutex::default(), more: Notify::new() }
+        let (bytes, over) = (AtomicUsize::new(0), CancellationToken::new());
+        Self { tenant, bytes, state: Mutex::default(), more: Notify::new(), over }
+    }
+
+    /// Sends nothing more.
+    pub(super) fn close(&self) {
+        self.over.cancel();
     }
 
     fn take(&self, kept: &Kept<'_>) -> Handover {
@@ -145,19 +163,25 @@ impl Outbox {
         let mut state = self.state.lock();
         let Some(held) = state.held.remove(&(queue.clone(), message)) else { return false };
         self.bytes.fetch_sub(held.frame.len(), Ordering::Relaxed);
-        if held.stored.is_none() {
-            state.arrived(message);
-        }
+        state.arrived(queue, message);
         true
     }
 
-    /// What was taken before so long, with its place in the stream if it has one.
-    pub(super) fn older_than(&self, now: Timestamp, age: Duration) -> Vec<(Queue, MessageId, Option<u64>)> {
-        let age_ms = u64::try_from(age.as_millis()).unwrap_or(u64::MAX);
-        let is_old = |held: &Held| held.kept.as_millis().saturating_add(age_ms) < now.as_millis();
+    /// What was taken longer ago than `age`, and whether it was `more` before that.
+    pub(super) fn older_than(&self, now: Timestamp, age: Duration, more: Duration) -> Vec<Old> {
+        let is_over = |held: &Held, age: Duration| {
+            let age_ms = u64::try_from(age.as_millis()).unwrap_or(u64::MAX);
+            held.kept.as_millis().saturating_add(age_ms) < now.as_millis()
+        };
         let state = self.state.lock();
-        let old = state.held.iter().filter(|(_, held)| is_old(held));
-        old.map(|((queue, message), held)| (queue.clone(), *message, held.place())).collect()
+        let old = state.held.iter().filter(|(_, held)| is_over(held, age));
+        let named = old.map(|((queue, message), held)| Old {
+            queue: queue.clone(),
+            message: *message,
+            subject: kept(&self.tenant, queue, *message, &held.address),
+            is_very_old: is_over(held, age.saturating_add(more)),
+        });
+        named.collect()
     }
 
     /// A queue is no more: what waited in it was given up.
@@ -173,39 +197,35 @@ impl Outbox {
         self.bytes.fetch_sub(gone, Ordering::Relaxed);
     }
 
-    /// Waits until a message is in the stream for so many queues. To be asked before it is kept.
-    pub(super) fn expect(&self, message: MessageId) -> Expected {
+    /// Waits until a message that is on its way into the journal is in the stream for each of these queues, or was handled there.
+    pub(super) fn expect(self: &Arc<Self>, message: MessageId, queues: Vec<Queue>, memory: &Memory) -> Expected {
         let (reply, stored) = oneshot::channel();
-        self.state.lock().waiting.insert(message, Waiting { queues: usize::MAX, reply });
-        Expected(stored)
-    }
-
-    /// A message that was kept before: it is waited for in those queues where it is not in the stream yet.
-    pub(super) fn expect_known(&self, message: MessageId) {
-        let missing = {
-            let state = self.state.lock();
-            state.held.iter().filter(|(key, held)| key.1 == message && held.stored.is_none()).count()
-        };
-        self.expect_in(message, missing);
-    }
-
-    /// How many queues there are.
-    pub(super) fn expect_in(&self, message: MessageId, queues: usize) {
         let mut state = self.state.lock();
-        let Some(waiting) = state.waiting.get_mut(&message) else { return };
-        let arrived = usize::MAX - waiting.queues;
-        waiting.queues = queues.saturating_sub(arrived);
-        if waiting.queues == 0 {
-            state.all_arrived(message);
+        let is_missing = |queue: &Queue| {
+            let held = state.held.get(&(queue.clone(), message));
+            held.is_none_or(|held| held.stored.is_none()) && memory.end_of(&self.tenant, queue, message).is_none()
+        };
+        let missing: Vec<Queue> = queues.into_iter().filter(is_missing).collect();
+        state.waiting.entry(message).or_default().push(Waiting { missing, reply });
+        state.tell(message);
+        Expected { outbox: self.clone(), message, stored }
+    }
+
+    /// Forgets who does not wait any more.
+    fn give_up(&self, message: MessageId) {
+        let mut state = self.state.lock();
+        if let Some(waiting) = state.waiting.get_mut(&message) {
+            waiting.retain(|waiting| !waiting.reply.is_closed());
         }
+        state.tell(message);
     }
 
-    pub(super) fn give_up(&self, message: MessageId) {
-        self.state.lock().waiting.remove(&message);
-    }
-
-    /// Sends for as long as the host runs.
+    /// Sends for as long as the tenant is there.
     pub(super) async fn run(self: Arc<Self>, connection: Connection, streams: Streams) {
+        self.over.run_until_cancelled(self.send_on(connection, streams)).await;
+    }
+
+    async fn send_on(&self, connection: Connection, streams: Streams) {
         let mut wait = WAIT_MIN;
         loop {
             if self.state.lock().to_send.is_empty() {
@@ -279,9 +299,9 @@ impl Outbox {
         streams.jetstream().send_publish(subject, message).await
     }
 
-    fn acked(&self, (key, stored): (Key, Result<u64, NatsError>), run: &mut Run) {
+    fn acked(&self, (key, stored): (Key, Result<(), NatsError>), run: &mut Run) {
         match stored {
-            Ok(sequence) => self.stored(&key, sequence),
+            Ok(()) => self.stored(&key),
             Err(error) => run.failed(key, error),
         }
     }
@@ -304,13 +324,23 @@ impl Outbox {
         self.more.notify_one();
     }
 
-    fn stored(&self, key: &Key, sequence: u64) {
+    fn stored(&self, key: &Key) {
         let mut state = self.state.lock();
         if let Some(held) = state.held.get_mut(key) {
-            held.stored = Some((Instant::now(), sequence));
+            held.stored = Some(Instant::now());
             held.missed = false;
-            state.arrived(key.1);
+            state.arrived(&key.0, key.1);
         }
+    }
+
+    /// What it holds although that has ended: the word of it came before the message was here.
+    pub(super) fn known_ends(&self, memory: &Memory) -> Vec<Ended> {
+        let keys: Vec<Key> = self.state.lock().held.keys().cloned().collect();
+        let end_of = |(queue, message): Key| {
+            let end = memory.end_of(&self.tenant, &queue, message)?;
+            Some(Ended { queue, message, end })
+        };
+        keys.into_iter().filter_map(end_of).collect()
     }
 
     /// Compares what this host has put into the stream with what is there, and sends again what is missing and was not handled.
@@ -360,13 +390,8 @@ impl Outbox {
 }
 
 impl Held {
-    /// Where it lies in the stream, as far as the server has said.
-    fn place(&self) -> Option<u64> {
-        self.stored.map(|(_, sequence)| sequence).filter(|sequence| *sequence > 0)
-    }
-
     fn is_settled(&self) -> bool {
-        self.stored.is_some_and(|(at, _)| at.elapsed() >= SETTLED)
+        self.stored.is_some_and(|at| at.elapsed() >= SETTLED)
     }
 }
 
@@ -380,41 +405,55 @@ impl State {
         }
     }
 
-    fn arrived(&mut self, message: MessageId) {
-        if let Some(waiting) = self.waiting.get_mut(&message) {
-            waiting.queues -= 1;
-            if waiting.queues == 0 {
-                self.all_arrived(message);
-            }
+    fn arrived(&mut self, queue: &Queue, message: MessageId) {
+        for waiting in self.waiting.get_mut(&message).into_iter().flatten() {
+            waiting.missing.retain(|missing| missing != queue);
         }
+        self.tell(message);
     }
 
-    fn all_arrived(&mut self, message: MessageId) {
-        if let Some(Waiting { reply, .. }) = self.waiting.remove(&message) {
+    /// Tells those who wait for nothing more.
+    fn tell(&mut self, message: MessageId) {
+        let Some(waiting) = self.waiting.get_mut(&message) else { return };
+        for Waiting { reply, .. } in waiting.extract_if(.., |waiting| waiting.missing.is_empty()) {
             // Whoever asked may have stopped waiting.
             let _ = reply.send(());
         }
+        if waiting.is_empty() {
+            self.waiting.remove(&message);
+        }
     }
 }
 
-/// A wait for a message to be in the stream.
-pub(super) struct Expected(oneshot::Receiver<()>);
+/// A wait for a message to be in the stream. Who drops it waits no more.
+pub(super) struct Expected {
+    outbox: Arc<Outbox>,
+    message: MessageId,
+    stored: oneshot::Receiver<()>,
+}
 
 impl Expected {
     /// Returns once it is there; false if nobody will ever say so.
-    pub(super) async fn stored(self) -> bool {
-        self.0.await.is_ok()
+    pub(super) async fn stored(&mut self) -> bool {
+        (&mut self.stored).await.is_ok()
     }
 }
 
-type Acknowledged = Pin<Box<dyn Future<Output = (Key, Result<u64, NatsError>)> + Send>>;
+impl Drop for Expected {
+    fn drop(&mut self) {
+        self.stored.close();
+        self.outbox.give_up(self.message);
+    }
+}
 
-/// The sequence of a message in the stream. One that lies there already was acknowledged before, and that was lost on the way.
+type Acknowledged = Pin<Box<dyn Future<Output = (Key, Result<(), NatsError>)> + Send>>;
+
+/// Whether a message is in the stream. One that lies there already was acknowledged before, and that was lost on the way.
 fn acknowledged(key: Key, ack: PublishAckFuture) -> Acknowledged {
     Box::pin(async move {
         match ack.await {
-            Ok(ack) => (key, Ok(ack.sequence)),
-            Err(error) if is_there_already(&error) => (key, Ok(0)),
+            Ok(_) => (key, Ok(())),
+            Err(error) if is_there_already(&error) => (key, Ok(())),
             Err(error) => (key, Err(failed("put a message into the stream")(error))),
         }
     })

@@ -1,6 +1,8 @@
 //! From the stream to the receivers of this host: as many as have room, each until it was handled.
 
-use std::collections::{HashMap, VecDeque};
+mod state;
+
+use std::cell::OnceCell;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,21 +10,23 @@ use async_nats::jetstream::consumer::Consumer;
 use async_nats::jetstream::consumer::pull::Config as PullConfig;
 use async_nats::jetstream::message::Acker;
 use async_nats::jetstream::{AckKind, Message};
-use foldhash::fast::RandomState;
 use futures_util::StreamExt as _;
 use host_model::{DeathCause, MessageId, Queue, TenantId, Timestamp};
 use parking_lot::Mutex;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
+use tokio_util::sync::CancellationToken;
 
+use self::state::{InFlight, Pulled, Receiver, State, remember};
 use super::connection::Connection;
 use super::done::{End, Ended, Memory};
 use super::keys::KeyExchange;
+use super::peers::Peers;
 use super::settle::{Settles, Settling};
 use super::streams::Streams;
 use super::subjects::KeptSubject;
 use super::{NatsError, failed};
 use crate::backoff::backoff;
-use crate::{Handover, Inbound, Keeper, Kept, Position, SubscriptionId, Verdict};
+use crate::{Handover, Inbound, Keeper, Kept, Member, Position, SubscriptionId, Verdict};
 
 /// Messages that one request asks for.
 const BATCH_MAX: usize = 256;
@@ -38,8 +42,9 @@ const FULL_WAIT: Duration = Duration::from_millis(20);
 const REPLACED_WAIT: Duration = Duration::from_millis(500);
 /// The code of a refusal of a key that this host does not know.
 const KEY_UNKNOWN: &str = "key-unknown";
-/// Messages whose number of tries is remembered beside what the server counts.
-const TRIES_MAX: usize = 4_096;
+/// How often a message may be handed out for each attempt that its tenant allows: the server counts what was given back, and what a
+/// host did not end that went, and nobody else counts the latter.
+const HANDED_OUT_MAX: u32 = 4;
 
 /// What every queue's intake works with.
 pub(super) struct Shared {
@@ -49,6 +54,7 @@ pub(super) struct Shared {
     pub(super) settles: Settles,
     pub(super) exchange: Arc<KeyExchange>,
     pub(super) keeper: Keeper,
+    pub(super) peers: Arc<Peers>,
 }
 
 /// One queue of one tenant, as far as this host receives from it.
@@ -60,60 +66,29 @@ pub(super) struct Intake {
     room: Notify,
     /// There is no receiver any more.
     deserted: Notify,
-}
-
-#[derive(Default)]
-struct State {
-    receivers: Vec<Receiver>,
-    turn: usize,
-    /// Pulled, and taken by nobody yet.
-    waiting: VecDeque<Pulled>,
-    in_flight: HashMap<MessageId, InFlight, RandomState>,
-    /// How often handling a message failed, where the server counts something else too.
-    tries: HashMap<MessageId, u32, RandomState>,
-}
-
-struct Receiver {
-    id: SubscriptionId,
-    inbound: Arc<dyn Inbound>,
-    in_flight_max: usize,
-    in_flight: usize,
-    full: bool,
-}
-
-impl Receiver {
-    fn room(&self) -> usize {
-        if self.full { 0 } else { self.in_flight_max.saturating_sub(self.in_flight) }
-    }
-}
-
-/// A message as it was pulled.
-struct Pulled {
-    subject: KeptSubject,
-    position: Position,
-    attempt: u32,
-    /// When the server took it.
-    published: Timestamp,
-    frame: Arc<[u8]>,
-    acker: Arc<Acker>,
-}
-
-struct InFlight {
-    pulled: Pulled,
-    receiver: SubscriptionId,
-    /// It has ended, and the server does not know it yet.
-    ended: bool,
+    /// The queue is no more.
+    over: CancellationToken,
 }
 
 impl Intake {
     pub(super) fn new(shared: Arc<Shared>, tenant: TenantId, queue: Queue) -> Arc<Self> {
         let state = Mutex::default();
-        Arc::new(Self { shared, tenant, queue, state, room: Notify::new(), deserted: Notify::new() })
+        let (room, deserted, over) = (Notify::new(), Notify::new(), CancellationToken::new());
+        Arc::new(Self { shared, tenant, queue, state, room, deserted, over })
     }
 
-    pub(super) fn add(&self, id: SubscriptionId, inbound: Arc<dyn Inbound>, in_flight_max: u32) {
-        let receiver = Receiver { id, inbound, in_flight_max: in_flight_max as usize, in_flight: 0, full: false };
-        self.state.lock().receivers.push(receiver);
+    pub(super) fn add(
+        &self,
+        id: SubscriptionId,
+        inbound: Arc<dyn Inbound>,
+        in_flight_max: u32,
+        member: Option<Member>,
+    ) {
+        let in_flight_max = in_flight_max as usize;
+        let receiver = Receiver { id, inbound, member, in_flight_max, in_flight: 0, full: false };
+        let mut state = self.state.lock();
+        state.receivers.push(receiver);
+        self.offer_waiting(&mut state);
         self.room.notify_one();
     }
 
@@ -124,23 +99,29 @@ impl Intake {
         if state.receivers.is_empty() {
             self.deserted.notify_one();
         }
+        self.offer_waiting(&mut state);
+        self.room.notify_one();
     }
 
-    /// Pulls for as long as the host runs, whenever there are receivers.
+    /// The queue is no more, or its tenant: nothing more is taken from it.
+    pub(super) fn close(&self) {
+        self.over.cancel();
+    }
+
+    /// Pulls for as long as the queue is there, whenever there are receivers.
     pub(super) async fn run(self: Arc<Self>) {
-        let mut changes = self.shared.connection.changes();
+        self.over.run_until_cancelled(self.pull()).await;
+    }
+
+    async fn pull(&self) {
+        let mut lines = self.shared.connection.changes();
         let mut consumer = None;
         loop {
-            let room = self.wait_for_room().await;
+            let room = self.wait_for_room(&mut lines).await;
             self.shared.connection.up().await;
             self.shared.exchange.known().await;
-            let pulled = tokio::select! {
-                pulled = self.pull_once(&mut consumer, room.min(BATCH_MAX)) => pulled,
-                // The request that stood is forgotten with the connection.
-                () = self.shared.connection.up_again(&mut changes) => Ok(()),
-                () = self.deserted.notified() => Ok(()),
-            };
-            if let Err(error) = pulled {
+            self.shared.settles.room().await;
+            if let Err(error) = self.pull_some(&mut consumer, room.min(BATCH_MAX), &mut lines).await {
                 tracing::debug!(tenant = %self.tenant, queue = %self.queue, error = error.source.to_string(), "a queue cannot be read");
                 consumer = None;
                 tokio::time::sleep(ASK_WAIT).await;
@@ -148,11 +129,40 @@ impl Intake {
         }
     }
 
-    async fn pull_once(
-        self: &Arc<Self>,
+    /// One request, for as long as it is right that it stands.
+    async fn pull_some(
+        &self,
         consumer: &mut Option<Consumer<PullConfig>>,
         len_max: usize,
+        lines: &mut watch::Receiver<bool>,
     ) -> Result<(), NatsError> {
+        let mut hosts = self.shared.peers.changes();
+        let mut pulling = std::pin::pin!(self.pull_once(consumer, len_max));
+        loop {
+            let full = self.state.lock().is_any_full();
+            tokio::select! {
+                pulled = &mut pulling => return pulled,
+                // The request is forgotten with the connection.
+                () = self.shared.connection.up_again(lines) => {
+                    self.state.lock().waiting.clear();
+                    return Ok(());
+                }
+                () = self.deserted.notified() => return Ok(()),
+                Ok(()) = hosts.changed() => if !self.reads(&self.state.lock()) {
+                    return Ok(());
+                },
+                () = self.room.notified() => self.offer_waiting(&mut self.state.lock()),
+                () = tokio::time::sleep(FULL_WAIT), if full => self.ask_again(),
+            }
+        }
+    }
+
+    /// Whether this host is to take from the queue: where it is shared by key, one host does.
+    fn reads(&self, state: &State) -> bool {
+        state.members().is_none() || self.shared.peers.reads(&self.tenant, &self.queue)
+    }
+
+    async fn pull_once(&self, consumer: &mut Option<Consumer<PullConfig>>, len_max: usize) -> Result<(), NatsError> {
         let consumer = match consumer {
             Some(consumer) => consumer,
             None => consumer.insert(self.shared.streams.consumer(&self.tenant, &self.queue).await?),
@@ -166,48 +176,54 @@ impl Intake {
         Ok(())
     }
 
-    /// How many messages this host has room for, once that is one.
-    async fn wait_for_room(self: &Arc<Self>) -> usize {
+    /// How many messages this host has room for, once that is one, and it is this host that reads.
+    async fn wait_for_room(&self, lines: &mut watch::Receiver<bool>) -> usize {
+        let mut hosts = self.shared.peers.changes();
         loop {
-            let (room, waits) = {
+            let (room, full, left) = {
                 let mut state = self.state.lock();
                 self.offer_waiting(&mut state);
-                let room: usize = state.receivers.iter().map(Receiver::room).sum();
-                (room.saturating_sub(state.waiting.len()), !state.waiting.is_empty())
+                let room = if self.reads(&state) { state.room() } else { 0 };
+                (room, state.is_any_full(), state.receivers.is_empty() && !state.waiting.is_empty())
             };
-            if room > 0 && !waits {
+            if room > 0 {
                 return room;
             }
-            let (full, deserted) = {
-                let state = self.state.lock();
-                (state.receivers.iter().any(|receiver| receiver.full), state.receivers.is_empty())
-            };
             tokio::select! {
+                biased;
+                // What nobody took in time is handed out elsewhere by now.
+                () = self.shared.connection.up_again(lines) => self.state.lock().waiting.clear(),
                 () = self.room.notified() => {}
-                () = tokio::time::sleep(REPLACED_WAIT), if waits && deserted => self.give_back(),
+                Ok(()) = hosts.changed() => {}
+                () = tokio::time::sleep(REPLACED_WAIT), if left => self.give_back_if_deserted(),
                 () = tokio::time::sleep(FULL_WAIT), if full => self.ask_again(),
             }
         }
     }
 
-    /// Nobody came for what waits here: the server has it handed out elsewhere, in the same order.
-    fn give_back(&self) {
+    /// Nobody came for what waits here.
+    fn give_back_if_deserted(&self) {
         let mut state = self.state.lock();
         if state.receivers.is_empty() {
-            for pulled in std::mem::take(&mut state.waiting) {
-                self.shared.settles.push(Settling::Later { acker: pulled.acker, after: None });
-            }
+            self.give_back(&mut state);
+        }
+    }
+
+    /// The server has what waits here handed out elsewhere, in the same order.
+    fn give_back(&self, state: &mut State) {
+        for pulled in state.waiting.drain(..) {
+            self.shared.settles.push(Settling::Later { acker: pulled.acker, after: None });
         }
     }
 
     fn ask_again(&self) {
-        for receiver in &mut self.state.lock().receivers {
-            receiver.full = false;
-        }
+        let mut state = self.state.lock();
+        state.ask_again();
+        self.offer_waiting(&mut state);
     }
 
     /// What came from the stream: read, known, or to be handed to somebody.
-    fn take_in(self: &Arc<Self>, message: Message) {
+    fn take_in(&self, message: Message) {
         let Some(read) = self.read(&message) else {
             tracing::error!(tenant = %self.tenant, queue = %self.queue, "a message in the stream has a subject that no host writes");
             let (_, acker) = message.split();
@@ -215,20 +231,14 @@ impl Intake {
         };
         let (subject, position, delivered, published) = read;
         let (body, acker) = message.split();
-        if self.shared.memory.end_of(&self.tenant, &self.queue, subject.message).is_some() {
-            return self.shared.settles.push(Settling::Forget { acker: Arc::new(acker) });
-        }
         let mut state = self.state.lock();
-        let waits = |pulled: &Pulled| pulled.subject.message == subject.message;
-        if state.in_flight.contains_key(&subject.message) || state.waiting.iter().any(waits) {
+        if state.has(subject.message) {
             return;
         }
         let attempt = state.tries.get(&subject.message).map_or(delivered, |tries| tries.saturating_add(1));
         let frame = Arc::from(&body.payload[..]);
-        let pulled = Pulled { subject, position, attempt, published, frame, acker: Arc::new(acker) };
-        if self.is_over(published) {
-            return self.expire(pulled);
-        }
+        let (key, acker) = (OnceCell::new(), Arc::new(acker));
+        let pulled = Pulled { subject, position, attempt, delivered, published, frame, key, acker };
         state.waiting.push_back(pulled);
         self.offer_waiting(&mut state);
     }
@@ -246,6 +256,19 @@ impl Intake {
         let retention =
             u64::try_from(self.shared.keeper.limits_of(&self.tenant).retention.as_millis()).unwrap_or(u64::MAX);
         published.as_millis().saturating_add(retention) < self.shared.keeper.now().as_millis()
+    }
+
+    /// None if it has ended meanwhile. That is written down once more: who sent it again may not have heard of it.
+    fn still_waits(&self, pulled: Pulled) -> Option<Pulled> {
+        if let Some(end) = self.shared.memory.end_of(&self.tenant, &self.queue, pulled.subject.message) {
+            self.end(pulled.subject.message, end, pulled.acker);
+            return None;
+        }
+        if self.is_over(pulled.published) {
+            self.expire(pulled);
+            return None;
+        }
+        Some(pulled)
     }
 
     fn expire(&self, pulled: Pulled) {
@@ -268,25 +291,27 @@ impl Intake {
         self.deserted.notify_one();
     }
 
-    fn offer_waiting(self: &Arc<Self>, state: &mut State) {
-        while let Some(pulled) = state.waiting.pop_front() {
-            if let Some(pulled) = self.offer(state, pulled) {
-                state.waiting.push_front(pulled);
-                return;
+    fn offer_waiting(&self, state: &mut State) {
+        if !self.shared.connection.is_up() {
+            // By now another host may have it.
+            return state.waiting.clear();
+        }
+        if !self.reads(state) {
+            return self.give_back(state);
+        }
+        while let Some((at, index)) = state.next_offer()
+            && let Some(pulled) = state.waiting.remove(at)
+        {
+            let Some(pulled) = self.still_waits(pulled) else { continue };
+            if let Some(pulled) = self.offer(state, index, pulled) {
+                state.waiting.insert(at, pulled);
             }
         }
     }
 
-    /// Offers a message to the next receiver in turn; gives it back if nobody has room.
-    fn offer(self: &Arc<Self>, state: &mut State, pulled: Pulled) -> Option<Pulled> {
-        let len = state.receivers.len();
-        let at = (0..len)
-            .map(|step| (state.turn + step) % len)
-            .find(|at| state.receivers.get(*at).is_some_and(|receiver| receiver.room() > 0));
-        let Some((at, receiver)) = at.and_then(|at| Some((at, state.receivers.get_mut(at)?))) else {
-            return Some(pulled);
-        };
-        state.turn = at + 1;
+    /// Offers a message to a receiver; gives it back if that has no room.
+    fn offer(&self, state: &mut State, index: usize, pulled: Pulled) -> Option<Pulled> {
+        let Some(receiver) = state.receivers.get_mut(index) else { return Some(pulled) };
         let Pulled { subject, position, attempt, frame, published, .. } = &pulled;
         let kept = Kept {
             tenant: &self.tenant,
@@ -345,12 +370,14 @@ impl Intake {
             receiver.full = false;
         }
         self.room.notify_one();
-        let (attempt, acker) = (taken.pulled.attempt, taken.pulled.acker.clone());
+        let (delivered, acker) = (taken.pulled.delivered, taken.pulled.acker.clone());
+        let failures = tries.get(&message).map_or(1, |tries| tries.saturating_add(1));
+        let attempts_left = failures < attempts_max && delivered < attempts_max.saturating_mul(HANDED_OUT_MAX);
         match verdict {
-            Verdict::Retry { after, .. } if attempt < attempts_max => {
+            Verdict::Retry { after, .. } if attempts_left => {
                 in_flight.remove(&message);
-                remember(tries, message, attempt);
-                self.shared.settles.push(Settling::Later { acker, after: Some(backoff(attempt, after)) });
+                remember(tries, message, failures);
+                self.shared.settles.push(Settling::Later { acker, after: Some(backoff(failures, after)) });
             }
             Verdict::Back => {
                 if let Some(InFlight { pulled, .. }) = in_flight.remove(&message) {
@@ -364,14 +391,15 @@ impl Intake {
             }
             Verdict::Retry { cause, detail, .. } | Verdict::Dead { cause, detail } => {
                 taken.ended = true;
-                self.end(message, End::Dead { cause, detail, attempts: attempt }, acker);
+                self.end(message, End::Dead { cause, detail, attempts: failures }, acker);
             }
         }
+        self.offer_waiting(&mut state);
     }
 
     fn end(&self, message: MessageId, end: End, acker: Arc<Acker>) {
         let ended = Ended { queue: self.queue.clone(), message, end };
-        self.shared.settles.push(Settling::Ended { tenant: self.tenant.clone(), ended, acker });
+        self.shared.settles.push(Settling::Ended { tenant: self.tenant.clone(), ended, acker: Some(acker) });
     }
 
     /// The server knows that a message has ended.
@@ -387,14 +415,6 @@ impl Intake {
         let taken = state.in_flight.values().map(|taken| &taken.pulled.acker);
         taken.chain(state.waiting.iter().map(|pulled| &pulled.acker)).cloned().collect()
     }
-}
-
-/// Bounded: what is forgotten is counted by the server.
-fn remember(tries: &mut HashMap<MessageId, u32, RandomState>, message: MessageId, failures: u32) {
-    if tries.len() >= TRIES_MAX {
-        tries.clear();
-    }
-    tries.insert(message, failures);
 }
 
 /// Tells the server now and then what this host is still at.

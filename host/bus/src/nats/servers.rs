@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use async_nats::Client;
+use async_nats::connection::State;
 use futures_util::StreamExt as _;
 use serde::Deserialize;
 
@@ -68,7 +69,12 @@ pub(super) async fn watch(connection: Connection, settings: NatsSettings) {
     let mut changes = connection.changes();
     loop {
         connection.up().await;
-        connection.set_health(look(&connection, system.as_ref(), settings.class).await);
+        let health = look(&connection, system.as_ref(), settings.class).await;
+        // Nobody answered because one of the connections is not up: nothing new is known.
+        let asked = system.as_ref().is_none_or(|system| system.connection_state() == State::Connected);
+        if health != KeepHealth::NotSeen || (connection.is_up() && asked) {
+            connection.set_health(health);
+        }
         tokio::select! {
             () = connection.up_again(&mut changes) => {}
             () = tokio::time::sleep(LOOK_EVERY) => {}

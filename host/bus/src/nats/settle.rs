@@ -18,20 +18,24 @@ use super::{NatsError, failed};
 
 /// Endings that are written in one step.
 const BATCH_MAX: usize = 1_024;
+/// Bytes of one entry of the log, about: well below what a server takes by default (1 MiB).
+const ENTRY_BYTES_MAX: usize = 256 << 10;
+/// Endings that wait. With more of them nothing else is taken from a stream.
+const WAITING_MAX: usize = 16_384;
 /// How long to wait before a log that could not be written is tried again.
 const WRITE_WAIT: Duration = Duration::from_millis(200);
 
 /// Something to tell the server of a message.
 pub(super) enum Settling {
-    /// It has ended.
-    Ended { tenant: TenantId, ended: Ended, acker: Arc<Acker> },
-    /// It is known to have ended, or is nothing that was kept.
+    /// It has ended. Without an acker it is told to the log alone.
+    Ended { tenant: TenantId, ended: Ended, acker: Option<Arc<Acker>> },
+    /// It is nothing that was kept.
     Forget { acker: Arc<Acker> },
     /// It is to be handed out again, at once or after a while.
     Later { acker: Arc<Acker>, after: Option<Duration> },
 }
 
-/// What waits to be told. Bounded by what receivers may have in flight.
+/// What waits to be told. Bounded by what receivers may have in flight, and [`WAITING_MAX`] for what ends without one.
 #[derive(Clone, Default)]
 pub(super) struct Settles(Arc<Inner>);
 
@@ -41,6 +45,7 @@ struct Inner {
     /// Taken from there, and not told yet.
     being_told: AtomicUsize,
     more: Notify,
+    fewer: Notify,
 }
 
 /// Who is told that the server knows of an ending.
@@ -48,7 +53,7 @@ pub(super) trait OnAcknowledged: Send + Sync {
     fn acknowledged(&self, tenant: &TenantId, queue: &Queue, message: MessageId);
 }
 
-type Endings = Vec<(Ended, Arc<Acker>)>;
+type Endings = Vec<(Ended, Option<Arc<Acker>>)>;
 
 impl Settles {
     pub(super) fn push(&self, settling: Settling) {
@@ -61,10 +66,22 @@ impl Settles {
         self.0.waiting.lock().is_empty() && self.0.being_told.load(Ordering::Acquire) == 0
     }
 
+    /// Returns once there is room for more.
+    pub(super) async fn room(&self) {
+        loop {
+            let fewer = self.0.fewer.notified();
+            if self.0.waiting.lock().len() < WAITING_MAX {
+                return;
+            }
+            fewer.await;
+        }
+    }
+
     fn take(&self) -> Vec<Settling> {
         let mut waiting = self.0.waiting.lock();
         let count = waiting.len().min(BATCH_MAX);
         self.0.being_told.store(count, Ordering::Release);
+        self.0.fewer.notify_waiters();
         waiting.drain(..count).collect()
     }
 
@@ -119,15 +136,34 @@ async fn write(streams: &Streams, ended: &BTreeMap<TenantId, Endings>) -> Result
 
 async fn write_to_log(streams: &Streams, ended: &BTreeMap<TenantId, Endings>) -> Result<(), NatsError> {
     let mut acks = Vec::with_capacity(ended.len());
+    let bytes_max = ENTRY_BYTES_MAX.min(streams.payload_max() / 2);
     for (tenant, endings) in ended {
-        let (subject, bytes) = done::entry(tenant, endings.iter().map(|(ended, _)| ended.clone()).collect())?;
-        let ack = streams.jetstream().publish(subject, bytes.into()).await;
-        acks.push(ack.map_err(failed("write down what was handled"))?);
+        for entry in entries(endings.iter().map(|(ended, _)| ended), bytes_max) {
+            let (subject, bytes) = done::entry(tenant, entry)?;
+            let ack = streams.jetstream().publish(subject, bytes.into()).await;
+            acks.push(ack.map_err(failed("write down what was handled"))?);
+        }
     }
     for ack in acks {
         ack.await.map_err(failed("write down what was handled"))?;
     }
     Ok(())
+}
+
+/// In their order, as many to an entry as one may hold.
+fn entries<'a>(endings: impl Iterator<Item = &'a Ended>, bytes_max: usize) -> Vec<Vec<Ended>> {
+    let mut entries: Vec<Vec<Ended>> = Vec::new();
+    let mut room = 0;
+    for ended in endings {
+        let len = ended.len_max();
+        if len > room {
+            entries.push(Vec::new());
+            room = bytes_max;
+        }
+        room = room.saturating_sub(len);
+        entries.last_mut().expect("one was begun").push(ended.clone());
+    }
+    entries
 }
 
 /// Acknowledges what is in the log. The server takes acknowledgements of one connection in order, so that its answer to the last one
@@ -137,10 +173,10 @@ async fn acknowledge(memory: &Memory, on_acknowledged: &dyn OnAcknowledged, tena
         memory.add(tenant, ended);
     }
     let last = endings.pop();
-    for (_, acker) in &endings {
+    for acker in endings.iter().filter_map(|(_, acker)| acker.as_ref()) {
         tell(acker, AckKind::Ack).await;
     }
-    if let Some((_, acker)) = &last
+    if let Some((_, Some(acker))) = &last
         && let Err(error) = acker.double_ack().await
     {
         tracing::debug!(%error, "an acknowledgement was not confirmed");
@@ -153,5 +189,29 @@ async fn acknowledge(memory: &Memory, on_acknowledged: &dyn OnAcknowledged, tena
 async fn tell(acker: &Acker, kind: AckKind) {
     if let Err(error) = acker.ack_with(kind).await {
         tracing::debug!(%error, "the server was not told of a message; it hands it out again");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use host_model::DeathCause;
+
+    use super::super::done::End;
+    use super::*;
+
+    #[test]
+    fn endings_with_long_words_are_written_in_as_many_entries_as_a_server_takes() {
+        let dead = |number: u32| Ended {
+            queue: "kb".parse().unwrap(),
+            message: format!("00000000-0000-7000-8000-{number:012x}").parse().unwrap(),
+            end: End::Dead { cause: DeathCause::Fuel, detail: "\u{1}".repeat(4_096), attempts: 5 },
+        };
+        let all: Vec<Ended> = (0..1_024).map(dead).collect();
+        let entries = entries(all.iter(), ENTRY_BYTES_MAX);
+        for entry in &entries {
+            let (_, bytes) = done::entry(&"acme".parse().unwrap(), entry.clone()).unwrap();
+            assert!(bytes.len() <= 1 << 20, "{}", bytes.len());
+        }
+        assert_eq!(entries.concat(), all);
     }
 }

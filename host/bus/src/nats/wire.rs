@@ -25,10 +25,15 @@ struct Heard {
 }
 
 impl Listening {
-    /// Begins or ends listening, if that is not so already.
-    pub(super) fn follow(&self, tenant: &TenantId, wanted: bool, begin: impl FnOnce(TenantId, CancellationToken)) {
+    /// Begins or ends listening, if that is not so already. Who asks at the same time asks one after the other.
+    pub(super) fn follow(
+        &self,
+        tenant: &TenantId,
+        wanted: impl FnOnce() -> bool,
+        begin: impl FnOnce(TenantId, CancellationToken),
+    ) {
         let mut tenants = self.0.lock();
-        match (wanted, tenants.contains_key(tenant)) {
+        match (wanted(), tenants.contains_key(tenant)) {
             (true, false) => {
                 let over = CancellationToken::new();
                 tenants.insert(tenant.clone(), Heard { over: over.clone(), heard: false });
@@ -74,12 +79,13 @@ pub(super) fn take_in(tenant: &TenantId, message: &async_nats::Message, local: &
     let handed = match arrived.place() {
         // It has come by the subscription to all answers too.
         Place::Reply => Ok(()),
-        place @ Place::Queue(queue) => match peers.route_to_queue(tenant, place, id, local.has_queue(tenant, queue)) {
+        Place::Queue(queue) => match peers.route_to_queue(tenant, queue, id, local.sharing_of(tenant, queue)) {
             Route { here: true, .. } => local.hand_on(tenant, &arrived, |_| true),
             Route { here: false, .. } => Ok(()),
         },
         Place::Topic(topic) => {
-            local.hand_on(tenant, &arrived, |group: &AgentId| peers.is_ours(tenant, topic, group, id))
+            let here = |group: &AgentId| local.sharing_in(tenant, group);
+            local.hand_on(tenant, &arrived, |group: &AgentId| peers.is_ours(tenant, topic, group, id, || here(group)))
         }
     };
     if let Err(error) = handed {

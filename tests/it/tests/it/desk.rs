@@ -3,7 +3,9 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use host_bus::{Bus, Handover, Inbound, Interest, Kept, NotTaken, Recalled, Subscribe, SubscriptionId, Verdict};
+use host_bus::{
+    Bus, Handover, Inbound, Interest, Kept, Member, NotTaken, Recalled, Subscribe, SubscriptionId, Verdict,
+};
 use host_gate::{Accepted, Arrival, Delivery, Gate, MessageLimits, Receiver};
 use host_model::Caller;
 use parking_lot::Mutex;
@@ -35,6 +37,17 @@ impl Desk {
             Subscribe { tenant: self.caller.tenant().clone(), interest, queue: None, member: None },
             self.clone(),
         )
+    }
+
+    /// One of several replicas that share by key: its queue, and topics.
+    pub(crate) fn replica(bus: &dyn Bus, caller: Arc<Caller>, number: u32, pattern: &str) -> Arc<Self> {
+        let desk = Arc::new(Self::new(caller));
+        let (tenant, agent) = (desk.caller.tenant(), desk.caller.agent());
+        for interest in [Interest::own(agent, 4), Interest::Topics(pattern.parse().unwrap())] {
+            let (queue, member) = (Some(agent.clone()), Some(Member::replica(agent, number)));
+            bus.subscribe(Subscribe { tenant: tenant.clone(), interest, queue, member }, desk.clone());
+        }
+        desk
     }
 
     /// Listens to topics too, as one of its agent's starts.

@@ -151,3 +151,48 @@ async fn a_server_that_was_killed_and_lost_all_its_data_loses_no_kept_message() 
     all.sort_unstable();
     assert_eq!(all, (0..50).collect::<Vec<_>>());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_of_what_was_handled_that_was_lost_is_begun_anew_and_hosts_hear_of_each_other_in_it() {
+    let server = NatsServer::start();
+    let (here, there) = (NatsHost::on(&server, 1).await, NatsHost::on(&server, 2).await);
+    bind(&there);
+    let (sender, acme) = (Sender::in_tenant("acme"), "acme".parse().unwrap());
+    let desk = Desk::at(&there.bus, born("acme", "kb"), 8);
+    let handled_there = async |text: &str| {
+        eventually("the binding is known", async || here.bus.keep(sender.to_agent("kb", text)).await.ok()).await;
+        assert_eq!(desk.done(&there.bus).await.0, text);
+        let left = async || here.bus.queues(&acme).iter().all(|view| view.messages == 0).then_some(());
+        eventually("nothing of it is left here", left).await;
+    };
+    handled_there("before").await;
+    let jetstream = tests_kit::async_nats::jetstream::new(server.connect().await);
+    jetstream.delete_stream("bailiwick-done").await.unwrap();
+    handled_there("after").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_that_promises_less_than_it_should_is_mended_before_it_is_used() {
+    use tests_kit::async_nats::jetstream::stream::{Config, RetentionPolicy};
+    let server = NatsServer::start();
+    let jetstream = tests_kit::async_nats::jetstream::new(server.connect().await);
+    let config = Config {
+        name: "tenant-acme".to_owned(),
+        subjects: vec!["kept.acme.>".to_owned()],
+        retention: RetentionPolicy::WorkQueue,
+        max_messages: 1,
+        ..Config::default()
+    };
+    jetstream.create_stream(config).await.unwrap();
+    let host = NatsHost::on(&server, 1).await;
+    bind(&host);
+    let sender = Sender::in_tenant("acme");
+    for number in 0..10 {
+        host.bus.keep(sender.to_agent("kb", &number.to_string())).await.unwrap();
+    }
+    let desk = Desk::at(&host.bus, born("acme", "kb"), 8);
+    handles_in_order(&host, &desk, 0..10).await;
+    let mut stream = jetstream.get_stream("tenant-acme").await.unwrap();
+    let config = &stream.info().await.unwrap().config;
+    assert_eq!((config.max_messages_per_subject, config.max_messages), (1, -1));
+}

@@ -53,6 +53,55 @@ async fn a_volatile_message_reaches_one_start_of_an_agent_whichever_host_it_runs
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn messages_of_one_key_go_to_one_replica_over_all_hosts_volatile_or_kept() {
+    let server = NatsServer::start();
+    let [one, other] = [NatsHost::on(&server, 1).await, NatsHost::on(&server, 2).await];
+    let mut replicas = Vec::new();
+    for host in [&one, &other] {
+        host.bus.bind(binding("acme", "kb"));
+        for number in 0..2 {
+            replicas.push((host, Desk::replica(&host.bus, born("acme", "kb"), number, "news.>")));
+        }
+        // Hosts tell all they receive at once: who knows of this one knows of the replicas.
+        Desk::at(&host.bus, born("globex", "last"), 1);
+    }
+    for (host, tenant) in [(&one, "acme"), (&other, "acme"), (&one, "globex"), (&other, "globex")] {
+        host.bus.peer_in(&tenant.parse().unwrap()).await;
+    }
+    let sender = Sender::in_tenant("acme");
+    for number in 0..120 {
+        let (from, key) = (if number % 2 == 0 { &one } else { &other }, format!("k{}", number % 8));
+        match number / 8 % 3 {
+            0 => drop(from.bus.publish(sender.on_topic_by_key("news.today", &key, &key)).unwrap()),
+            1 => drop(from.bus.publish(sender.to_agent_by_key("kb", &key, &key)).unwrap()),
+            _ => drop(from.bus.keep(sender.to_agent_by_key("kb", &key, &key)).await.unwrap()),
+        }
+    }
+    let mut seen = vec![Vec::new(); replicas.len()];
+    let all = async || {
+        for (at, (host, desk)) in replicas.iter().enumerate() {
+            if !desk.has_none() {
+                seen[at].push(desk.done(&host.bus).await.0);
+            }
+        }
+        let heard: usize = replicas.iter().map(|(_, desk)| desk.heard().len()).sum();
+        (seen.iter().map(Vec::len).sum::<usize>() + heard == 120).then_some(())
+    };
+    eventually("all arrive", all).await;
+    for key in (0..8).map(|key| format!("k{key}")) {
+        let has = |at: &usize| seen[*at].contains(&key) || replicas[*at].1.heard().contains(&key);
+        assert_eq!((0..replicas.len()).filter(has).count(), 1, "{key} has one place");
+    }
+    let with_work: Vec<usize> = (0..replicas.len()).filter(|at| !seen[*at].is_empty()).collect();
+    let (reads, stands_by) = if with_work[0] < 2 { (&one, &replicas[2..]) } else { (&other, &replicas[..2]) };
+    reads.bus.close().await;
+    let keeps = if std::ptr::eq(reads, &one) { &other } else { &one };
+    keeps.bus.keep(sender.to_agent_by_key("kb", "k0", "goes on")).await.unwrap();
+    let goes_on = async || stands_by.iter().any(|(_, desk)| !desk.has_none()).then_some(());
+    eventually("the other host takes over", goes_on).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_queue_of_another_host_is_found_and_one_of_another_tenant_is_not() {
     let server = NatsServer::start();
     let (here, there) = (NatsHost::on(&server, 1).await, NatsHost::on(&server, 2).await);

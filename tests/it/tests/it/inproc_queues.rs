@@ -59,6 +59,7 @@ on_both! {
     a_queue_that_nobody_has_takes_nothing_and_what_waits_for_a_deleted_agent_becomes_dead_letters
     what_waits_for_longer_than_its_tenant_keeps_messages_expires
     what_goes_back_keeps_its_place_and_was_no_attempt
+    kept_messages_of_one_key_go_to_one_replica_which_holds_up_no_other
 }
 
 /// A bus over a journal in a directory, which can be opened again as after a kill.
@@ -183,9 +184,7 @@ fn again(cause: DeathCause) -> Verdict {
     Verdict::Retry { after: Some(Duration::ZERO), cause, detail: "once more".to_owned() }
 }
 
-#[tokio::test]
-async fn kept_messages_of_one_key_go_to_one_replica_which_holds_up_no_other() {
-    let house = House::embedded().await;
+async fn kept_messages_of_one_key_go_to_one_replica_which_holds_up_no_other(house: House) {
     house.bind("acme", "kb", &[]);
     let sender = Sender::in_tenant("acme");
     for number in 0..40 {
