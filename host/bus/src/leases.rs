@@ -13,6 +13,8 @@ use host_model::{AgentId, Fence, FencingToken, LeaseName, LeaseScope, Producer, 
 
 pub use embedded::{EmbeddedLeases, LeaseRepository};
 
+use crate::HostId;
+
 /// The most names of leases in one scope, counted over its whole life: their tokens are kept.
 pub const LEASE_NAMES_MAX: u64 = 64;
 
@@ -23,6 +25,8 @@ pub struct Holder {
     pub agent: AgentId,
     /// Which start of it.
     pub producer: Producer,
+    /// On which other host; none for this one, whose holders nobody else has to tell from each other.
+    pub elsewhere: Option<HostId>,
 }
 
 /// For how long a lease is had: 1 to 60 seconds.
@@ -132,4 +136,19 @@ pub trait Leases: Send + Sync {
 
     /// Forgets the leases of a scope, or of a whole tenant, that is gone for good.
     fn forget(&self, tenant: &TenantId, scope: Option<&LeaseScope>);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_to_live_is_taken_from_one_second_to_sixty() {
+        let check = |millis, ok| assert_eq!(LeaseTtl::from_millis(millis).is_ok(), ok, "{millis}");
+        check(999, false);
+        check(1_000, true);
+        check(60_000, true);
+        check(60_001, false);
+        check(0, false);
+    }
 }

@@ -28,7 +28,9 @@ pub use leases::{
     Acquired, EmbeddedLeases, Fenced, Holder, LEASE_NAMES_MAX, Lease, LeaseError, LeaseRepository, LeaseTtl, Leases,
 };
 pub use nats::accounts;
-pub use nats::{BadCredentials, Class, HostId, NatsBus, NatsCredentials, NatsError, NatsParts, NatsSettings};
+pub use nats::{
+    BadCredentials, Class, Fences, HostId, NatsBus, NatsCredentials, NatsError, NatsLeases, NatsParts, NatsSettings,
+};
 pub use queues::{Binding, KeepHealth, Notices, QueueLimits, QueueView};
 pub use replay::{Position, Recalled, ReplayError, ReplayMemory};
 pub use sharing::shard_of;

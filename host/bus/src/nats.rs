@@ -11,6 +11,7 @@ mod done;
 mod gossip;
 mod keeping;
 mod keys;
+mod leases;
 mod outbox;
 mod peers;
 mod pull;
@@ -22,6 +23,7 @@ mod subjects;
 mod wire;
 
 pub use bus::{NatsBus, NatsParts};
+pub use leases::{Fences, NatsLeases};
 pub use settings::{BadCredentials, Class, HostId, NatsCredentials, NatsSettings};
 
 /// Why NATS did not do it.

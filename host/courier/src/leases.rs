@@ -40,7 +40,7 @@ pub(crate) fn call(
 /// Who a start of an agent is among those who ask for leases.
 pub(crate) fn holder(party: &Party, started: Timestamp) -> Holder {
     let producer = Producer::new(started, party.caller.incarnation());
-    Holder { agent: party.caller.agent().clone(), producer }
+    Holder { agent: party.caller.agent().clone(), producer, elsewhere: None }
 }
 
 /// Refuses what is done under a lease that somebody else was granted since.

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use host_bus::{Acquired, Lease, LeaseTtl, Leases};
+use host_bus::{Acquired, Lease, LeaseError, LeaseTtl, Leases};
 use host_engine::Program;
 use host_model::{LeaseId, LeaseName, LeaseScope};
 use tokio::time::Instant;
@@ -71,11 +71,11 @@ impl Election {
 
     /// Holds the first round, and the others by and by.
     pub(crate) async fn begin(&self) {
-        self.ballot.lock().await.round().await;
+        let mut next = self.ballot.lock().await.round().await;
         let (ballot, stop) = (self.ballot.clone(), self.stop.clone());
         self.rounds.spawn(async move {
-            while stop.run_until_cancelled(tokio::time::sleep(ROUND_EVERY)).await.is_some() {
-                ballot.lock().await.round().await;
+            while stop.run_until_cancelled(tokio::time::sleep_until(next)).await.is_some() {
+                next = ballot.lock().await.round().await;
             }
         });
     }
@@ -90,10 +90,17 @@ impl Election {
 }
 
 impl Ballot {
-    async fn round(&mut self) {
-        let Some(leases) = self.fleet.parts().courier.leases().cloned() else {
-            return self.trouble(&"this host has no leases");
-        };
+    /// Says when the next one is due: at the end of the lease at the latest.
+    async fn round(&mut self) -> Instant {
+        let next = Instant::now() + ROUND_EVERY;
+        match self.fleet.parts().courier.leases().cloned() {
+            Some(leases) => self.vote(leases).await,
+            None => self.trouble(&"this host has no leases"),
+        }
+        self.leading.as_ref().map_or(next, |leading| next.min(leading.until))
+    }
+
+    async fn vote(&mut self, leases: Arc<dyn Leases>) {
         if let Some(leading) = self.leading.take() {
             self.leading = self.stay(&*leases, leading).await;
         }
@@ -111,7 +118,8 @@ impl Ballot {
         }
         // Counted from before the question: the lease may run from then.
         let asked = Instant::now();
-        match leases.renew(&leading.lease, ttl()).await {
+        let renewed = tokio::time::timeout_at(leading.until, leases.renew(&leading.lease, ttl())).await;
+        match renewed.unwrap_or_else(|late| Err(LeaseError::Store(Box::new(late)))) {
             Ok(Some(lease)) => Some(Leading { lease, until: asked + ttl().as_duration(), ..leading }),
             Ok(None) => self.depose(&leading.seat, "it did not renew in time"),
             Err(error) => {

@@ -223,7 +223,7 @@ async fn wire(
         ledger: ledger.clone(),
         state: Some(Arc::new(stores.state.clone())),
         files: Some(Arc::new(stores.files.clone())),
-        leases: nats.is_none().then(|| leases(&stores, clock.clone())),
+        leases: Some(leases(nats.as_ref(), &stores, clock.clone())),
         clock: clock.clone(),
     });
     keeper.notify(courier.deaths());
@@ -255,9 +255,13 @@ async fn wire(
     Ok(Wired { app, keeper, nats })
 }
 
-/// Leases of one host. Over NATS there are none: two hosts would grant the same one.
-fn leases(stores: &AgentStores, clock: Arc<dyn Clock>) -> Arc<dyn Leases> {
-    Arc::new(EmbeddedLeases::new(Arc::new(stores.state.clone()), clock))
+/// Leases of this host alone, or of all hosts of its NATS.
+fn leases(nats: Option<&NatsBus>, stores: &AgentStores, clock: Arc<dyn Clock>) -> Arc<dyn Leases> {
+    let state = Arc::new(stores.state.clone());
+    match nats {
+        None => Arc::new(EmbeddedLeases::new(state, clock)),
+        Some(nats) => Arc::new(nats.leases(state, clock)),
+    }
 }
 
 fn nats_settings(config: &Config, data: &DataDir, servers: Vec<String>) -> anyhow::Result<NatsSettings> {

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use foldhash::fast::RandomState;
 use host_gate::{Accepted, Gate, Keys, Stamped};
-use host_model::{AgentId, Destination, Durability, Queue, Receipt, TenantId};
+use host_model::{AgentId, Clock, Destination, Durability, Queue, Receipt, TenantId};
 use host_vault::Vault;
 use parking_lot::{Mutex, RwLock};
 use tokio::runtime::Handle;
@@ -20,6 +20,7 @@ use super::connection::Connection;
 use super::done::{self, Memory};
 use super::gossip::{self, Gossip};
 use super::keys::KeyExchange;
+use super::leases::{Fences, NatsLeases};
 use super::outbox::Outbox;
 use super::peers::Peers;
 use super::pull::{self, Intake, Shared};
@@ -118,6 +119,14 @@ impl NatsBus {
         }));
         bus.0.start();
         Ok(bus)
+    }
+
+    /// The leases that all hosts share. Tokens are raised in `fences` too, whoever is granted one.
+    pub fn leases(&self, fences: Arc<dyn Fences>, clock: Arc<dyn Clock>) -> NatsLeases {
+        let Shared { connection, streams, .. } = &*self.0.shared;
+        let leases = NatsLeases::new(self.0.settings.host, connection.clone(), streams.clone(), fences, clock);
+        self.0.spawn(leases.clone().follow());
+        leases
     }
 
     /// Returns once it is known what the agents of all hosts are bound to.

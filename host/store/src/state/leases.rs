@@ -1,7 +1,7 @@
 //! How often each lease was granted: beside the state that is written under them, so that both are compared in one transaction.
 
 use async_trait::async_trait;
-use host_bus::{Fenced, LEASE_NAMES_MAX, LeaseError, LeaseRepository};
+use host_bus::{Fenced, Fences, LEASE_NAMES_MAX, LeaseError, LeaseRepository};
 use host_calls::{Refusal, RefusalNumbers};
 use host_model::{AgentId, Fence, FencingToken, LeaseName, LeaseScope, TenantId};
 use sqlx::{SqliteConnection, SqlitePool};
@@ -13,20 +13,47 @@ use crate::refusal::failed;
 #[async_trait]
 impl LeaseRepository for AgentState {
     async fn grant(&self, name: &LeaseName) -> Result<FencingToken, LeaseError> {
-        let store = |error: StoreError| LeaseError::Store(Box::new(error));
-        let granted = synced(&self.0.writer, name).await.map_err(store)?;
+        let granted = synced(&self.0.writer, async |connection| count(connection, name).await).await.map_err(broken)?;
         granted.ok_or(LeaseError::Names { len_max: LEASE_NAMES_MAX })
     }
 }
 
+#[async_trait]
+impl Fences for AgentState {
+    async fn latest(&self, name: &LeaseName) -> Result<Option<FencingToken>, LeaseError> {
+        let mut reader = self.0.readers.acquire().await.map_err(StoreError::from).map_err(broken)?;
+        latest(&mut reader, name).await.map_err(broken)
+    }
+
+    async fn raise(&self, name: &LeaseName, token: FencingToken) -> Result<(), LeaseError> {
+        synced(&self.0.writer, async |connection| raise(connection, name, token).await).await.map_err(broken)
+    }
+}
+
+fn broken(error: StoreError) -> LeaseError {
+    LeaseError::Store(Box::new(error))
+}
+
 /// Unlike a cache, a token must not be lost with the power: it would be given twice. The commit syncs the log, and with it all
 /// that was written before.
-async fn synced(writer: &SqlitePool, name: &LeaseName) -> Result<Option<FencingToken>, StoreError> {
+async fn synced<T>(
+    writer: &SqlitePool,
+    work: impl AsyncFnOnce(&mut SqliteConnection) -> Result<T, StoreError>,
+) -> Result<T, StoreError> {
     let mut connection = writer.acquire().await?;
     sqlx::query("PRAGMA synchronous = FULL").execute(&mut *connection).await?;
-    let granted = count(&mut connection, name).await;
+    let done = work(&mut connection).await;
     sqlx::query("PRAGMA synchronous = NORMAL").execute(&mut *connection).await?;
-    granted
+    done
+}
+
+/// Whoever granted it counted the names: here all are known.
+async fn raise(connection: &mut SqliteConnection, name: &LeaseName, token: FencingToken) -> Result<(), StoreError> {
+    let sql = "INSERT INTO leases (tenant, scope, name, token) VALUES (?1, ?2, ?3, ?4)
+               ON CONFLICT (tenant, scope, name) DO UPDATE SET token = excluded.token WHERE excluded.token > token";
+    let query = sqlx::query(sql).bind(name.tenant.as_str()).bind(name.scope.to_string()).bind(name.id.as_str());
+    query.bind(token.0.cast_signed()).execute(connection).await?;
+    Ok(())
 }
 
 /// One statement, and so one transaction: a name that is not there takes one of the scope's places.

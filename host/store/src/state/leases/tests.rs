@@ -95,7 +95,11 @@ async fn of_two_who_take_themselves_for_the_leader_the_older_one_writes_nothing_
     let host = || EmbeddedLeases::new(Arc::new(stores.state.clone()), Arc::new(FixedClock::new()));
     let (old, new) = (host(), host());
     let lead = async |leases: &EmbeddedLeases, started| -> Lease {
-        let holder = Holder { agent: "keeper".parse().unwrap(), producer: Producer::new(NOW, Incarnation(started)) };
+        let holder = Holder {
+            agent: "keeper".parse().unwrap(),
+            producer: Producer::new(NOW, Incarnation(started)),
+            elsewhere: None,
+        };
         let name = LeaseName { id: LeaseId::leader(), ..name("a") };
         match leases.acquire(&name, &holder, LeaseTtl::from_millis(1_000).unwrap()).await.unwrap() {
             Acquired::Held(lease) => lease,
