@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use anyhow::ensure;
 use host_courier::{Courier, Party, Post, PostTarget};
-use host_model::{Draft, Durability, Qos};
+use host_model::{AgentId, Draft, Durability, Qos, TenantId};
 use tempfile::TempDir;
 
 use crate::crowd;
@@ -38,7 +38,7 @@ pub(crate) fn measure(plan: &Plan, wanted: Wanted<'_>, tell: Tell<'_>) -> anyhow
     }
     let artefacts = TempDir::new()?;
     let house = House::open(1, artefacts.path(), HOP_MAX)?;
-    let desk = Desk::open(&house)?;
+    let desk = Desk::open(&house, Mode::PerMessage, 1)?;
     let nats = Nats::start()?;
     nats.keep()?;
     let (body, sizes) = (vec![b'x'; PAYLOAD_LEN], if plan.judged { EACH } else { EACH_SMOKE });
@@ -81,14 +81,17 @@ fn told(rounds: &[[Laps; 2]], side: fn(&[Laps; 2]) -> &Laps) -> String {
 pub(crate) struct Desk {
     operator: Arc<Party>,
     courier: Courier,
+    pub(crate) tenant: TenantId,
+    pub(crate) sink: AgentId,
 }
 
 impl Desk {
-    /// Deploys the sink where it is not there yet.
-    pub(crate) fn open(house: &House) -> anyhow::Result<Self> {
-        let tenant = house.tenant(0, Mode::PerMessage)?;
-        house.deploy_stopped(tenant, SINK)?;
-        Ok(Self { operator: house.fleet.operator(tenant)?, courier: house.fleet.parts().courier.clone() })
+    /// Deploys the sink where it is not there yet: one that takes a message at a time, or so many that stay.
+    pub(crate) fn open(house: &House, mode: Mode, replicas: usize) -> anyhow::Result<Self> {
+        let (tenant, sink) = (house.tenant(0, mode)?.clone(), SINK.parse()?);
+        house.deploy_stopped(&tenant, SINK, mode, replicas)?;
+        let (operator, courier) = (house.fleet.operator(&tenant)?, house.fleet.parts().courier.clone());
+        Ok(Self { operator, courier, tenant, sink })
     }
 
     /// So many messages by each of several producers at once, each acknowledged before the next.

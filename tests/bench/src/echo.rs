@@ -35,6 +35,11 @@ pub(crate) fn payload() -> Vec<u8> {
 
 /// A manifest of `examples/echo` under another id, which hears what it says itself where `chained`.
 pub(crate) fn manifest(id: &str, mode: Mode, chained: bool) -> String {
+    manifest_of(id, mode, 1, chained)
+}
+
+/// The same with so many instances that stay, each with a message of its own.
+pub(crate) fn manifest_of(id: &str, mode: Mode, replicas: usize, chained: bool) -> String {
     let instances = if mode == Mode::PerMessage { "per-message" } else { "resident" };
     let concurrency = if mode == Mode::PerMessage { 4 } else { 1 };
     let subscribe = if chained { TOPIC } else { "echo.in" };
@@ -71,6 +76,7 @@ mailbox = 4096
 
 [run]
 instances = "{instances}"
+replicas = {replicas}
 "#
     )
 }

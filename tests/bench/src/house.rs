@@ -6,7 +6,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
-use host_bus::{Bus, EmbeddedBus, Keeper, KeeperParts};
+use host_bus::{Bus, EmbeddedBus, KeepHealth, Keeper, KeeperParts, NatsBus, NatsParts, NatsSettings};
 use host_component::{Capability, Digest};
 use host_courier::{Courier, CourierParts, LogBook, Party};
 use host_engine::{CompilerSettings, Engine, EngineSettings, Program};
@@ -78,13 +78,20 @@ impl House {
         hop_max: u16,
     ) -> anyhow::Result<Self> {
         let data = TempDir::new()?;
-        let house = Self::open_in(settings, data.path(), shards, artefacts, hop_max)?;
+        let house = Self::open_in(settings, data.path(), shards, artefacts, hop_max, None)?;
         Ok(Self { _data: Some(data), ..house })
     }
 
     /// A house on data that stays when it ends.
     pub(crate) fn open_on(data: &Path, shards: usize, artefacts: &Path, hop_max: u16) -> anyhow::Result<Self> {
-        Self::open_in(EngineSettings::default(), data, shards, artefacts, hop_max)
+        Self::open_in(EngineSettings::default(), data, shards, artefacts, hop_max, None)
+    }
+
+    /// A house with one shard, whose messages go over NATS.
+    pub(crate) fn open_on_nats(nats: NatsSettings, artefacts: &Path, hop_max: u16) -> anyhow::Result<Self> {
+        let data = TempDir::new()?;
+        let house = Self::open_in(EngineSettings::default(), data.path(), 1, artefacts, hop_max, Some(nats))?;
+        Ok(Self { _data: Some(data), ..house })
     }
 
     fn open_in(
@@ -93,6 +100,7 @@ impl House {
         shards: usize,
         artefacts: &Path,
         hop_max: u16,
+        nats: Option<NatsSettings>,
     ) -> anyhow::Result<Self> {
         let runtime = Runtime::new()?;
         let component = echo::component()?;
@@ -101,7 +109,7 @@ impl House {
         let tenants = tenants(&shards_of, shards)?;
         let homes = tenants.iter().map(|[fresh, _]| shards_of.home(fresh).clone()).collect();
         let (fleet, ledger) = runtime.block_on(async {
-            let (parts, ledger, vault) = parts(data, engine(settings, artefacts)?, hop_max).await?;
+            let (parts, ledger, vault) = parts(data, engine(settings, artefacts)?, hop_max, nats).await?;
             let fleet = Fleet::load(parts, shards_of).await?;
             fleet.parts().components.save(&digest, &component).await?;
             let known: Vec<TenantId> = fleet.tenants().into_iter().map(|tenant| tenant.id).collect();
@@ -132,11 +140,17 @@ impl House {
     }
 
     /// Deploys an echo that does not run. What is sent to it waits, if it was sent to be kept.
-    pub(crate) fn deploy_stopped(&self, tenant: &TenantId, id: &str) -> anyhow::Result<()> {
+    pub(crate) fn deploy_stopped(
+        &self,
+        tenant: &TenantId,
+        id: &str,
+        mode: Mode,
+        replicas: usize,
+    ) -> anyhow::Result<()> {
         if self.fleet.status(tenant, &id.parse()?).is_ok() {
             return Ok(());
         }
-        let manifest = echo::manifest(id, Mode::PerMessage, false);
+        let manifest = echo::manifest_of(id, mode, replicas, false);
         self.deploy_as(tenant, Deploy { manifest, digest: self.digest, start: false })
     }
 
@@ -144,6 +158,26 @@ impl House {
         self.runtime.block_on(async {
             let recorded = self.ledger.record(Act::host("agent.deploy")).await?;
             self.fleet.deploy(&recorded, tenant, deploy).await?;
+            recorded.done();
+            Ok(())
+        })
+    }
+
+    /// Starts an agent that was deployed.
+    pub(crate) fn start(&self, tenant: &TenantId, agent: &AgentId) -> anyhow::Result<()> {
+        self.runtime.block_on(async {
+            let recorded = self.ledger.record(Act::host("agent.start")).await?;
+            self.fleet.start(&recorded, tenant, agent).await?;
+            recorded.done();
+            Ok(())
+        })
+    }
+
+    /// Stops it.
+    pub(crate) fn stop(&self, tenant: &TenantId, agent: &AgentId) -> anyhow::Result<()> {
+        self.runtime.block_on(async {
+            let recorded = self.ledger.record(Act::host("agent.stop")).await?;
+            self.fleet.stop(&recorded, tenant, agent).await?;
             recorded.done();
             Ok(())
         })
@@ -276,7 +310,12 @@ fn engine(settings: EngineSettings, artefacts: &Path) -> anyhow::Result<Engine> 
 }
 
 /// With a ledger on the same disk, as a host has it.
-async fn parts(data: &Path, engine: Engine, hop_max: u16) -> anyhow::Result<(FleetParts, Ledger, Vault)> {
+async fn parts(
+    data: &Path,
+    engine: Engine,
+    hop_max: u16,
+    nats: Option<NatsSettings>,
+) -> anyhow::Result<(FleetParts, Ledger, Vault)> {
     let data = DataDir::open(data.join("data"))?;
     let sqlite = Arc::new(Sqlite::open(&data).await?);
     let stores = AgentStores { state: AgentState::open(&data).await?, files: AgentFiles::open(&data)? };
@@ -293,7 +332,13 @@ async fn parts(data: &Path, engine: Engine, hop_max: u16) -> anyhow::Result<(Fle
         clock: clock.clone(),
         limits: host_fleet::queue_limits(&tenant_limits),
     });
-    let bus: Arc<dyn Bus> = Arc::new(EmbeddedBus::keeping(keeper.await?));
+    let bus: Arc<dyn Bus> = match nats {
+        None => Arc::new(EmbeddedBus::keeping(keeper.await?)),
+        Some(settings) => {
+            let (keeper, gate, keys) = (keeper.await?, gate.clone(), vault.keys());
+            Arc::new(on_nats(NatsParts { settings, keeper, gate, keys, vault: None }).await?)
+        }
+    };
     let registry = Arc::new(Registry::new());
     let courier = Courier::new(CourierParts {
         keys: vault.keys(),
@@ -329,8 +374,18 @@ async fn parts(data: &Path, engine: Engine, hop_max: u16) -> anyhow::Result<(Fle
     Ok((parts, ledger, vault))
 }
 
+/// Once it keeps messages.
+async fn on_nats(parts: NatsParts) -> anyhow::Result<NatsBus> {
+    let (bus, began) = (NatsBus::open(parts).await?, Instant::now());
+    while bus.health() != KeepHealth::Good {
+        ensure!(began.elapsed() < BATCH_MAX, "the NATS server keeps nothing: {}", bus.health().as_str());
+        tokio::time::sleep(LOOK).await;
+    }
+    Ok(bus)
+}
+
 /// Room for every instance of M12 and every message of M-restart in one tenant.
-fn tenant_limits() -> TenantLimits {
+pub(crate) fn tenant_limits() -> TenantLimits {
     TenantLimits {
         memory_bytes_max: 64 << 30,
         instances_max: 100_000,

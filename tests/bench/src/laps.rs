@@ -18,6 +18,17 @@ impl Laps {
         Self { each: each.into_iter().flatten().collect(), took }
     }
 
+    /// So many acts, the next begun when the one before is done.
+    pub(crate) fn one_by_one(count: u64, mut act: impl FnMut() -> anyhow::Result<()>) -> anyhow::Result<Self> {
+        let (mut each, began) = (Vec::new(), Instant::now());
+        for _ in 0..count {
+            let began = Instant::now();
+            act()?;
+            each.push(began.elapsed());
+        }
+        Ok(Self::of([each], began))
+    }
+
     /// Acts in a second.
     pub(crate) fn rate(&self) -> f64 {
         Batch { done: self.each.len() as u64, took: self.took }.rate()

@@ -5,6 +5,7 @@
 
 mod artefact;
 mod bare;
+mod carried;
 mod crowd;
 mod durable;
 mod echo;
@@ -91,6 +92,7 @@ fn measure(args: &Args) -> anyhow::Result<()> {
     memory::measure(&plan, &wanted, &mut tell)?;
     reply::measure(&plan, &wanted, &mut tell)?;
     durable::measure(&plan, &wanted, &mut tell)?;
+    carried::measure(&plan, &wanted, &mut tell)?;
     restart::measure(&plan, &wanted, &mut tell)?;
     report::closing()?;
     args.json.as_deref().map_or(Ok(()), |file| report::write_json(file, &metrics))

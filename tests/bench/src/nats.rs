@@ -1,9 +1,20 @@
-//! The other side of M8 and M-durable: a NATS server on loopback, spoken to by `async-nats`.
+//! The other side of M8, M9, M10 and M-durable: a NATS server on loopback, spoken to by `async-nats`.
 
+mod kept;
+mod stream;
+mod told;
+
+pub(crate) use kept::Kept;
+pub(crate) use stream::StreamAt;
+pub(crate) use told::{Heard, Told};
+
+use std::fs;
+use std::path::Path;
 use std::time::Instant;
 
 use anyhow::{Context as _, ensure};
 use async_nats::Client;
+use host_bus::{Class, HostId, NatsCredentials, NatsSettings};
 use serde_json::{Value, json};
 use tests_kit::NatsServer;
 use tokio::runtime::Runtime;
@@ -20,7 +31,7 @@ const STREAM: &str = "BENCH";
 
 /// A server of our own, with its clients in this process.
 pub(crate) struct Nats {
-    runtime: Runtime,
+    pub(crate) runtime: Runtime,
     /// Asks and publishes.
     client: Client,
     server: NatsServer,
@@ -31,6 +42,17 @@ impl Nats {
         let (runtime, server) = (Runtime::new()?, NatsServer::start());
         let client = runtime.block_on(server.connect());
         Ok(Self { runtime, client, server })
+    }
+
+    /// How a host reaches the server.
+    pub(crate) fn settings(&self, host: u64) -> anyhow::Result<NatsSettings> {
+        Ok(NatsSettings {
+            servers: vec![self.server.url().to_owned()],
+            credentials: Some(credentials(&self.server.credentials())?),
+            system: Some(credentials(&self.server.system_credentials())?),
+            class: Class::Durable,
+            host: HostId(host),
+        })
     }
 
     /// Answers requests with their own body, over a connection of its own: another process would need one too.
@@ -91,4 +113,8 @@ impl Nats {
             }
         })
     }
+}
+
+fn credentials(file: &Path) -> anyhow::Result<NatsCredentials> {
+    Ok(NatsCredentials::read(&fs::read_to_string(file)?)?)
 }

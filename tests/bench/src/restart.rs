@@ -58,7 +58,7 @@ pub(crate) fn run_child(mut words: impl Iterator<Item = String>) -> anyhow::Resu
     let (artefacts, data) = (word()?, word()?);
     let began = Instant::now();
     let house = House::open_on(Path::new(&data), 1, Path::new(&artefacts), HOP_MAX)?;
-    let desk = Desk::open(&house)?;
+    let desk = Desk::open(&house, Mode::PerMessage, 1)?;
     if what == FILL {
         desk.post(&house, producers, queued / u64::try_from(producers)?, &echo::payload())?;
         return Ok(());
