@@ -25,6 +25,7 @@ use super::outbox::Outbox;
 use super::peers::Peers;
 use super::pull::{self, Intake, Shared};
 use super::settle::Settles;
+use super::state::SharedState;
 use super::streams::Streams;
 use super::wire::Listening;
 use super::{NatsError, NatsSettings, servers};
@@ -118,6 +119,12 @@ impl NatsBus {
         let leases = NatsLeases::new(self.0.settings.host, connection.clone(), streams.clone(), fences, clock);
         self.0.spawn(leases.clone().follow());
         leases
+    }
+
+    /// The state of agents that all hosts share.
+    pub fn shared_state(&self) -> SharedState {
+        let Shared { connection, streams, .. } = &*self.0.shared;
+        SharedState::new(connection.clone(), streams.clone(), self.0.bindings.clone())
     }
 
     /// Returns once it is known what the agents of all hosts are bound to.

@@ -31,6 +31,7 @@ mod inproc_nats_bus;
 mod inproc_nats_faults;
 mod inproc_nats_hosts;
 mod inproc_nats_leases;
+mod inproc_nats_state;
 mod inproc_nats_wire;
 mod inproc_pipe;
 mod inproc_queues;
