@@ -9,8 +9,10 @@ use std::time::Duration;
 use anyhow::Context as _;
 use host_api::{ApiState, TokenDigest};
 use host_app::{App, AppParts};
+use host_bus::accounts::{Account, Minter};
 use host_bus::{
-    Bus, Class, EmbeddedBus, EmbeddedLeases, Journal, Keeper, KeeperParts, Leases, NatsBus, NatsParts, NatsSettings,
+    Bus, Class, EmbeddedBus, EmbeddedLeases, Journal, Keeper, KeeperParts, Leases, NatsBus, NatsCredentials, NatsParts,
+    NatsSettings,
 };
 use host_calls::FILE_CHUNK_LEN_MAX;
 use host_courier::{Courier, CourierParts, LogBook};
@@ -70,6 +72,9 @@ pub(crate) async fn run(args: HostArgs) -> anyhow::Result<()> {
 
     let closing = CancellationToken::new();
     let state = ApiState::new(app.clone(), TokenDigest::of(&token), closing.clone());
+    if let Some(nats) = &nats {
+        nats.take_drafts_to(Arc::new(state.clone()));
+    }
     let mut serving = std::pin::pin!(host_api::serve(listener, host_api::router(state), closing.clone()));
     say(&format!("listening on {listening} (api)\n"))?;
     let fleet = app.fleet().clone();
@@ -193,10 +198,11 @@ async fn wire(
         limits: host_fleet::queue_limits(&config.tenant.limits()),
     });
     let keeper = keeper.await.context("cannot open the journal")?;
+    let minter = minter(config, clock.clone())?;
     let nats = match &config.bus {
         config::Bus::Embedded => None,
         config::Bus::Nats(servers) => {
-            let settings = nats_settings(config, data, servers.clone())?;
+            let settings = nats_settings(config, data, servers.clone(), minter.as_ref())?;
             let parts = NatsParts {
                 settings,
                 keeper: keeper.clone(),
@@ -249,7 +255,7 @@ async fn wire(
     if nats.is_none() {
         clear(&keeper, &fleet).await;
     }
-    let app = App::new(AppParts { fleet, courier, registry, logs, ledger, usage, vault, journal, minter: None });
+    let app = App::new(AppParts { fleet, courier, registry, logs, ledger, usage, vault, journal, minter });
     finish_rotation(&app).await;
     app.ensure_keys().await?;
     Ok(Wired { app, keeper, nats })
@@ -260,15 +266,34 @@ fn leases(stores: &AgentStores, clock: Arc<dyn Clock>) -> Arc<dyn Leases> {
     Arc::new(EmbeddedLeases::new(Arc::new(stores.state.clone()), clock))
 }
 
-fn nats_settings(config: &Config, data: &DataDir, servers: Vec<String>) -> anyhow::Result<NatsSettings> {
+/// What makes the accounts of tenants and the host's own users in them, where there are accounts.
+fn minter(config: &Config, clock: Arc<dyn Clock>) -> anyhow::Result<Option<Arc<Minter>>> {
+    let dir = &config.nats.accounts_dir;
+    if dir.as_os_str().is_empty() {
+        return Ok(None);
+    }
+    let minter = Minter::open(dir, clock).context("cannot use nats.accounts_dir")?;
+    Ok(Some(Arc::new(minter)))
+}
+
+fn nats_settings(
+    config: &Config,
+    data: &DataDir,
+    servers: Vec<String>,
+    minter: Option<&Arc<Minter>>,
+) -> anyhow::Result<NatsSettings> {
     let class = match config.nats.class {
         NatsClass::Durable => Class::Durable,
         NatsClass::Replicated => Class::Replicated,
     };
+    let credentials = |account, file| match minter {
+        Some(minter) => Ok(Some(NatsCredentials::Minted(minter.clone(), account))),
+        None => files::nats_credentials(file),
+    };
     Ok(NatsSettings {
         servers,
-        credentials: files::nats_credentials(&config.nats.credentials_file)?,
-        system: files::nats_credentials(&config.nats.system_credentials_file)?,
+        credentials: credentials(Account::Hosts, &config.nats.credentials_file)?,
+        system: credentials(Account::System, &config.nats.system_credentials_file)?,
         class,
         host: files::host_id(data)?,
     })

@@ -121,6 +121,10 @@ impl Outbox {
         Self { tenant, bytes: AtomicUsize::new(0), state: Mutex::default(), more: Notify::new() }
     }
 
+    pub(super) fn tenant(&self) -> &TenantId {
+        &self.tenant
+    }
+
     fn take(&self, kept: &Kept<'_>) -> Handover {
         let len = kept.frame().len();
         let mut state = self.state.lock();

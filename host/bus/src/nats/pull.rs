@@ -17,6 +17,7 @@ use tokio::sync::Notify;
 use super::connection::Connection;
 use super::done::{End, Ended, Memory};
 use super::keys::KeyExchange;
+use super::links::{Link, Links};
 use super::settle::{Settles, Settling};
 use super::streams::Streams;
 use super::subjects::KeptSubject;
@@ -45,6 +46,7 @@ const TRIES_MAX: usize = 4_096;
 pub(super) struct Shared {
     pub(super) connection: Connection,
     pub(super) streams: Streams,
+    pub(super) links: Links,
     pub(super) memory: Arc<Memory>,
     pub(super) settles: Settles,
     pub(super) exchange: Arc<KeyExchange>,
@@ -128,16 +130,17 @@ impl Intake {
 
     /// Pulls for as long as the host runs, whenever there are receivers.
     pub(super) async fn run(self: Arc<Self>) {
-        let mut changes = self.shared.connection.changes();
+        let link = self.shared.links.of(&self.tenant).await;
+        let mut changes = link.connection.changes();
         let mut consumer = None;
         loop {
             let room = self.wait_for_room().await;
-            self.shared.connection.up().await;
+            link.connection.up().await;
             self.shared.exchange.known().await;
             let pulled = tokio::select! {
-                pulled = self.pull_once(&mut consumer, room.min(BATCH_MAX)) => pulled,
+                pulled = self.pull_once(&link, &mut consumer, room.min(BATCH_MAX)) => pulled,
                 // The request that stood is forgotten with the connection.
-                () = self.shared.connection.up_again(&mut changes) => Ok(()),
+                () = link.connection.up_again(&mut changes) => Ok(()),
                 () = self.deserted.notified() => Ok(()),
             };
             if let Err(error) = pulled {
@@ -150,12 +153,13 @@ impl Intake {
 
     async fn pull_once(
         self: &Arc<Self>,
+        link: &Link,
         consumer: &mut Option<Consumer<PullConfig>>,
         len_max: usize,
     ) -> Result<(), NatsError> {
         let consumer = match consumer {
             Some(consumer) => consumer,
-            None => consumer.insert(self.shared.streams.consumer(&self.tenant, &self.queue).await?),
+            None => consumer.insert(link.streams.consumer(&self.tenant, &self.queue).await?),
         };
         let batch = consumer.batch().max_messages(len_max).max_bytes(BATCH_BYTES_MAX).expires(BATCH_WAIT);
         let mut messages = batch.messages().await.map_err(failed("ask for messages"))?;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use host_bus::accounts::{Account, Minter};
 use host_bus::{
     Bus as _, Class, HostId, KeepHealth, Keeper, KeeperParts, NatsBus, NatsCredentials, NatsParts, NatsSettings,
     QueueLimits,
@@ -11,7 +12,7 @@ use host_gate::{Gate, MessageLimits};
 use host_store::{DataDir, SqliteJournal};
 use tempfile::TempDir;
 use tests_kit::gate::{FixedClock, one_key};
-use tests_kit::{NatsServer, eventually};
+use tests_kit::{AccountsServer, NatsServer, eventually};
 
 /// What each tenant may keep.
 pub(crate) const LIMITS: QueueLimits = QueueLimits {
@@ -41,10 +42,33 @@ pub(crate) fn settings(server: &NatsServer, host: u64) -> NatsSettings {
     }
 }
 
+/// How a host reaches a server that knows tenants as accounts.
+pub(crate) fn in_accounts(server: &AccountsServer, minter: Minter, host: u64) -> NatsSettings {
+    let minter = Arc::new(minter);
+    let minted = |account| Some(NatsCredentials::Minted(minter.clone(), account));
+    NatsSettings {
+        servers: vec![server.url().to_owned()],
+        credentials: minted(Account::Hosts),
+        system: minted(Account::System),
+        class: Class::Durable,
+        host: HostId(host),
+    }
+}
+
 impl NatsHost {
     /// A host with a fresh journal, once it has looked at the server.
     pub(crate) async fn on(server: &NatsServer, host: u64) -> Self {
-        let started = Self::over(tempfile::tempdir().unwrap(), settings(server, host)).await;
+        Self::fresh(settings(server, host)).await
+    }
+
+    /// The same where tenants are accounts.
+    pub(crate) async fn in_accounts(server: &AccountsServer, host: u64) -> Self {
+        Self::fresh(in_accounts(server, server.minter(), host)).await
+    }
+
+    /// The same, however it reaches the server.
+    pub(crate) async fn fresh(settings: NatsSettings) -> Self {
+        let started = Self::over(tempfile::tempdir().unwrap(), settings).await;
         started.is(KeepHealth::Good).await;
         started
     }
