@@ -14,7 +14,7 @@ mod vault;
 pub(crate) use agent::agent_of;
 pub(crate) use audit::{audit_record_of, check_of, decision_of, usage_of};
 pub(crate) use content::{draft_of, sure, wait_of};
-pub(crate) use external::{credentials_of, minted_of, post_of, token_of};
+pub(crate) use external::{credentials_of, minted_of, post_of, token_of, transport_of};
 pub(crate) use log::{level_of, record_of, source_of};
 pub(crate) use message::{message_of, receipt_of};
 pub(crate) use policy::{explanation_of, pending_of, policy_of, shadow_of};

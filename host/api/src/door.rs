@@ -7,10 +7,11 @@ use async_trait::async_trait;
 use axum::body::Bytes;
 use axum::http::{HeaderMap, HeaderValue};
 use host_app::{Door, Posted};
+use host_model::Envelope;
 use host_wire::{PostMessage, Receipt};
 use serde::Serialize;
 
-use crate::convert::{post_of, receipt_of};
+use crate::convert::{message_of, post_of, receipt_of};
 use crate::extract::JSON_LEN_MAX;
 use crate::headers::idempotency_key;
 use crate::problem::ApiError;
@@ -24,16 +25,20 @@ impl Door for ApiState {
             Err(refused) => json(&refused.logged().problem()),
         }
     }
+
+    fn told(&self, envelope: &Envelope) -> Bytes {
+        json(&message_of(envelope))
+    }
 }
 
 async fn take(state: &ApiState, posted: Posted) -> Result<Receipt, ApiError> {
     let _permit = state.request_permit()?;
     let Posted { tenant, agent, body, key } = posted;
-    let post = post_of(message_of(&body)?, key_of(key)?)?;
+    let post = post_of(posted_of(&body)?, key_of(key)?)?;
     Ok(receipt_of(state.app().post_proven(&tenant, &agent, post).await?))
 }
 
-fn message_of(body: &[u8]) -> Result<PostMessage, ApiError> {
+fn posted_of(body: &[u8]) -> Result<PostMessage, ApiError> {
     if body.len() > JSON_LEN_MAX {
         return Err(ApiError::BodyTooLarge { limit: JSON_LEN_MAX });
     }
@@ -59,7 +64,7 @@ mod tests {
     use super::*;
 
     fn check(body: &str, problem: Option<(u16, &str)>) {
-        let refused = message_of(body.as_bytes()).err().map(|refused| refused.problem());
+        let refused = posted_of(body.as_bytes()).err().map(|refused| refused.problem());
         let refused = refused.as_ref().map(|problem| (problem.status, problem.code.as_str()));
         assert_eq!(refused, problem, "{body:.80}");
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use host_bus::accounts::{AgentUser, Credentials};
+use host_bus::accounts::{AgentUser, Credentials, LIFETIME_MAX};
 use host_component::{Digest, Manifest};
 use host_courier::Post;
 use host_fleet::{AgentStatus, Bearer, Cursor, Minted, Stream, TokenId, TokenRecord};
@@ -62,7 +62,9 @@ impl App {
         let act = act.detail(json!({ "lifetimeSeconds": user.lifetime.as_secs() }));
         let mint = move |_| async move {
             fleet.external_party(&user.tenant, &user.agent)?;
-            Ok::<_, AppError>(minter.agent_user(&user)?)
+            let credentials = minter.agent_user(&user)?;
+            fleet.may_listen(&user.tenant, &user.agent, user.lifetime)?;
+            Ok::<_, AppError>(credentials)
         };
         let credentials = self.controlled(act, mint).await?;
         tracing::info!(%tenant, %agent, expires = %credentials.expires(), "credentials minted");
@@ -85,7 +87,10 @@ impl App {
 
     /// Sends as an external agent that the bus has proven to be it.
     pub async fn post_proven(&self, tenant: &TenantId, agent: &AgentId, post: Post) -> Result<Receipt, AppError> {
-        Ok(self.courier().post(&self.fleet().external_party(tenant, agent)?, post).await?)
+        let party = self.fleet().external_party(tenant, agent)?;
+        // It has credentials that are good now, whichever host made them: they last no longer than that.
+        self.fleet().may_listen(tenant, agent, LIFETIME_MAX)?;
+        Ok(self.courier().post(&party, post).await?)
     }
 
     /// Acknowledges what was handed to an external agent, up to and including a cursor, and says how much that was.

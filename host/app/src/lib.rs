@@ -24,7 +24,7 @@ pub use letters::{LetterFilter, Opened, ReplayReport};
 pub use policy::{Choice, Explained};
 pub use readiness::{Check, Readiness};
 
-pub use host_bus::accounts::{AgentSubjects, AgentUser, Credentials, Door, Posted};
+pub use host_bus::accounts::{AgentSubjects, AgentUser, Credentials, Door, Posted, Transport};
 pub use host_bus::{Lease, Letter, LetterId, QueueView};
 pub use host_courier::{LogQuery, LogRecord, LogStream, Post, PostTarget, Seen, Watch};
 pub use host_fleet::{

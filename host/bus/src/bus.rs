@@ -197,6 +197,16 @@ pub trait Bus: Send + Sync {
         Vec::new()
     }
 
+    /// Whether external agents can listen on the bus itself.
+    fn reaches_outside(&self) -> bool {
+        false
+    }
+
+    /// Tells an external agent of a message that was accepted for it: once at most, and it need not listen. Never waits.
+    fn tell_outside(&self, _accepted: &Accepted) -> Result<(), BusError> {
+        Err(BusError::NoReceiver)
+    }
+
     /// Whether messages can be kept now.
     fn health(&self) -> KeepHealth {
         KeepHealth::Absent

@@ -31,6 +31,7 @@ pub use nats::accounts;
 pub use nats::{
     BadCredentials, Class, Fences, HostId, NatsBus, NatsCredentials, NatsError, NatsLeases, NatsParts, NatsSettings,
 };
+pub use nats::{SharedState, SharedStateError, StateCell, StateChange, StateEntry, StateFound, StateHeld, StateTo};
 pub use queues::{Binding, KeepHealth, Notices, QueueLimits, QueueView};
 pub use replay::{Position, Recalled, ReplayError, ReplayMemory};
 pub use sharing::shard_of;

@@ -12,12 +12,15 @@ mod gossip;
 mod keeping;
 mod keys;
 mod leases;
+mod links;
 mod outbox;
 mod peers;
 mod pull;
+mod reaching;
 mod servers;
 mod settings;
 mod settle;
+mod state;
 mod streams;
 mod subjects;
 mod wire;
@@ -25,6 +28,7 @@ mod wire;
 pub use bus::{NatsBus, NatsParts};
 pub use leases::{Fences, NatsLeases};
 pub use settings::{BadCredentials, Class, HostId, NatsCredentials, NatsSettings};
+pub use state::{SharedState, SharedStateError, StateCell, StateChange, StateEntry, StateFound, StateHeld, StateTo};
 
 /// Why NATS did not do it.
 #[derive(Debug, thiserror::Error)]
@@ -35,6 +39,13 @@ pub struct NatsError {
     /// Why it failed.
     #[source]
     pub source: Box<dyn std::error::Error + Send + Sync>,
+}
+
+impl NatsError {
+    /// What was tried, round the cause.
+    pub fn new(act: &'static str, cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        failed(act)(cause)
+    }
 }
 
 /// What was tried, round the cause.

@@ -11,7 +11,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use host_model::{AgentId, TenantId};
-use host_wire::{Agent, AgentState, DecideVersion, Lifetime, Reason};
+use host_wire::{Agent, AgentState, DecideVersion, Lifetime, Reason, Transport};
 
 use crate::client::Client;
 use crate::connect::{Connection, InTenant};
@@ -74,6 +74,9 @@ enum AgentVerb {
         /// How long they are valid: 90s, 10m; one minute to fifteen
         #[arg(long, value_name = "TIME", default_value = "15m")]
         expires_in: Lifetime,
+        /// Print a password for MQTT instead, with which any user name will do
+        #[arg(long)]
+        mqtt: bool,
     },
     /// List a tenant's agents
     #[command(after_help = "Example:\n  bailiwick agent list --tenant acme")]
@@ -203,7 +206,10 @@ pub(crate) async fn run(args: AgentArgs) -> Result<(), CliError> {
         AgentVerb::Deploy { path, no_start } => deploy::run(&session, &path, !no_start).await,
         AgentVerb::Register { what } => register::run(&session, &what).await,
         AgentVerb::Token { id, token } => register::token(&session, &id, token).await,
-        AgentVerb::Credentials { id, expires_in } => register::credentials(&session, &id, &expires_in).await,
+        AgentVerb::Credentials { id, expires_in, mqtt } => {
+            let transport = if mqtt { Transport::Mqtt } else { Transport::Nats };
+            register::credentials(&session, &id, &expires_in, transport).await
+        }
         AgentVerb::List => show::list(&session).await,
         AgentVerb::Show { id } => show::one(&session, &id).await,
         AgentVerb::Start { id } => session.steer(&id, "start").await,

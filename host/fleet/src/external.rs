@@ -5,6 +5,7 @@
 
 mod bearer;
 mod outbox;
+mod outside;
 mod records;
 mod tokens;
 
@@ -27,6 +28,7 @@ use crate::{AgentStatus, Desired, FleetError, Phase, RepositoryError, Step};
 pub use bearer::{Bearer, Stream, Streamed};
 use outbox::Outbox;
 pub use outbox::{BadCursor, Cursor, UNACKNOWLEDGED_MAX};
+use outside::Outlet;
 pub use records::{ExternalRecord, ExternalRepository, TokenRecord};
 use tokens::TOKENS_MAX;
 pub(crate) use tokens::TokenBook;
@@ -45,6 +47,7 @@ pub(crate) struct External {
     hold: AgentHold,
     outbox: Arc<Outbox>,
     inbound: Arc<dyn Inbound>,
+    outlet: Option<Outlet>,
     /// Made while a stream is open: nothing is handed to somebody who is not there.
     subscriptions: Mutex<Vec<SubscriptionId>>,
 }
@@ -203,7 +206,8 @@ impl Fleet {
             let party = tenant.external_party(policies, caller, &manifest, counters, hold.switch());
             self.bind_party(&party);
             let inbound = self.parts().courier.inbound(party.clone(), outbox.clone());
-            External { record, manifest, party, hold, outbox, inbound, subscriptions: Mutex::default() }
+            let outlet = self.outlet(&party);
+            External { record, manifest, party, hold, outbox, inbound, outlet, subscriptions: Mutex::default() }
         }))
     }
 
@@ -211,6 +215,7 @@ impl Fleet {
     fn listen(&self, external: &External) -> (u64, u64) {
         let mut subscriptions = external.subscriptions.lock();
         let opened = external.outbox.open();
+        self.close_outlet(external);
         if subscriptions.is_empty() {
             *subscriptions = self.subscribe_external(external);
         }
@@ -231,6 +236,7 @@ impl Fleet {
         let left = external.outbox.end_stream();
         drop(subscriptions);
         self.give_back(external, left);
+        self.open_outlet(external);
     }
 
     fn subscribe_external(&self, external: &External) -> Vec<SubscriptionId> {
@@ -252,6 +258,7 @@ impl Fleet {
 
     fn close(&self, external: &External) {
         external.hold.switch().turn_off();
+        self.close_outlet(external);
         self.unsubscribe_external(external, &mut external.subscriptions.lock());
         self.give_back(external, external.outbox.close());
     }

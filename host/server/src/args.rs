@@ -58,6 +58,9 @@ pub(crate) struct HostArgs {
     /// What carries messages: embedded, or NATS servers as nats://host:4222,nats://… [default: embedded]
     #[arg(long, value_name = "BUS")]
     pub(crate) bus: Option<String>,
+    /// Have each tenant as an account of the NATS servers: the folder that `bailiwick nats init` made
+    #[arg(long, value_name = "DIR")]
+    pub(crate) nats_accounts: Option<PathBuf>,
     /// Configuration file [default: bailiwick-host.toml, if there is one]
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,

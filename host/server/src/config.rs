@@ -173,6 +173,8 @@ section! {
         credentials_file: PathBuf = PathBuf::new(),
         /// The same for a user of the system account: without it nobody sees whether the servers sync, and no message is kept.
         system_credentials_file: PathBuf = PathBuf::new(),
+        /// Folder that `bailiwick nats init` made, to have each tenant as an account of its own, in place of both files; empty for none.
+        accounts_dir: PathBuf = PathBuf::new(),
         /// What is promised of kept messages: `durable` (one server) or `replicated` (three).
         class: NatsClass = NatsClass::Durable,
     }
@@ -262,11 +264,30 @@ impl Config {
         within("message.hop_max", self.message.hop_max.into(), 1, 1_024)?;
         self.tenant.limits().checked().map_err(|bad| anyhow::anyhow!("tenant.{}", as_written(bad)))?;
         self.egress.limits().checked()?;
+        self.check_accounts()?;
         within("message.root_messages_max", self.message.root_messages_max, 1, 10_000_000)?;
         self.log
             .level
             .parse::<tracing_subscriber::EnvFilter>()
             .with_context(|| format!("log.level '{}'", self.log.level))?;
+        Ok(())
+    }
+
+    /// With accounts the host makes its own credentials, for servers that know them.
+    fn check_accounts(&self) -> anyhow::Result<()> {
+        let Nats { credentials_file, system_credentials_file, accounts_dir, .. } = &self.nats;
+        if accounts_dir.as_os_str().is_empty() {
+            return Ok(());
+        }
+        ensure!(
+            self.bus != Bus::Embedded,
+            "nats.accounts_dir is set and the bus is `embedded`: name the NATS servers with --bus nats://…"
+        );
+        ensure!(
+            credentials_file.as_os_str().is_empty() && system_credentials_file.as_os_str().is_empty(),
+            "with nats.accounts_dir the host makes its own credentials: leave out nats.credentials_file and \
+             nats.system_credentials_file"
+        );
         Ok(())
     }
 
@@ -408,6 +429,12 @@ mod tests {
         check("bus = 'kafka://b'", Some("the bus is `embedded` or addresses of NATS servers"));
         check("bus = 'nats://me:secret@b'", Some("holds no user"));
         check("[nats]\nclass = 'eventual'", Some("unknown variant `eventual`"));
+        check("bus = 'nats://b:4222'\n[nats]\naccounts_dir = 'nats'", None);
+        check("[nats]\naccounts_dir = 'nats'", Some("name the NATS servers with --bus"));
+        check(
+            "bus = 'nats://b:4222'\n[nats]\naccounts_dir = 'nats'\ncredentials_file = 'x'",
+            Some("leave out nats.credentials_file"),
+        );
     }
 
     #[test]

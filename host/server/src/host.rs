@@ -9,8 +9,9 @@ use std::time::Duration;
 use anyhow::Context as _;
 use host_api::{ApiState, TokenDigest};
 use host_app::{App, AppParts};
+use host_bus::accounts::{Account, Minter};
 use host_bus::{
-    Bus, Class, EmbeddedBus, EmbeddedLeases, Journal, Keeper, KeeperParts, Leases, NatsBus, NatsParts, NatsSettings,
+    Bus, Class, EmbeddedBus, Journal, Keeper, KeeperParts, NatsBus, NatsCredentials, NatsParts, NatsSettings,
 };
 use host_calls::FILE_CHUNK_LEN_MAX;
 use host_courier::{Courier, CourierParts, LogBook};
@@ -22,8 +23,8 @@ use host_ledger::{Act, Ledger, UsageBook};
 use host_model::Clock;
 use host_registry::Registry;
 use host_store::{
-    AgentFiles, AgentState, AgentStores, AuditFiles, ComponentFiles, DataDir, KekFiles, Sqlite, SqliteJournal,
-    UsageFiles,
+    AgentFiles, AgentState, AgentStores, AuditFiles, ComponentFiles, DataDir, KekFiles, SharedAgentState, Sqlite,
+    SqliteJournal, UsageFiles,
 };
 use host_vault::Vault;
 use tokio::net::TcpListener;
@@ -32,7 +33,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::args::HostArgs;
 use crate::config::{self, Config, NatsClass};
-use crate::{files, layers, logging};
+use crate::{files, layers, logging, sharing};
 
 /// The hidden verb of the compiling child.
 pub(crate) const COMPILE_VERB: &str = "compile-component";
@@ -63,13 +64,17 @@ pub(crate) async fn run(args: HostArgs) -> anyhow::Result<()> {
     let ledger = ledger(&data, clock.clone())?;
     let started = ledger.record(Act::host("host.start").on(&env!("CARGO_PKG_VERSION"))).await?;
     let listening = format!("http://{address}");
-    let stores = AgentStores { state: AgentState::open(&data).await?, files: AgentFiles::open(&data)? };
+    let state = AgentState::open(&data).await?;
+    let stores = AgentStores { state, shared: None, files: AgentFiles::open(&data)? };
     let journal = Arc::new(SqliteJournal::open(&data).await?);
     let keeping = Keeping { sqlite: sqlite.clone(), stores: stores.clone(), journal: journal.clone() };
-    let Wired { app, keeper, nats } = wire(&config, &data, keeping, clock, ledger.clone(), &listening).await?;
+    let Wired { app, keeper, nats, shared } = wire(&config, &data, keeping, clock, ledger.clone(), &listening).await?;
 
     let closing = CancellationToken::new();
     let state = ApiState::new(app.clone(), TokenDigest::of(&token), closing.clone());
+    if let Some(nats) = &nats {
+        nats.take_drafts_to(Arc::new(state.clone()));
+    }
     let mut serving = std::pin::pin!(host_api::serve(listener, host_api::router(state), closing.clone()));
     say(&format!("listening on {listening} (api)\n"))?;
     let fleet = app.fleet().clone();
@@ -89,6 +94,9 @@ pub(crate) async fn run(args: HostArgs) -> anyhow::Result<()> {
     closing.cancel();
     let (_, served) = tokio::join!(tokio::time::timeout(DRAIN_MAX, app.fleet().stop_all()), serving);
     settle(&app).await;
+    if let Some(shared) = &shared {
+        shared.close().await;
+    }
     if let Some(nats) = &nats {
         nats.close().await;
     }
@@ -164,6 +172,7 @@ struct Wired {
     app: App,
     keeper: Keeper,
     nats: Option<NatsBus>,
+    shared: Option<SharedAgentState>,
 }
 
 async fn wire(
@@ -174,7 +183,7 @@ async fn wire(
     ledger: Ledger,
     listening: &str,
 ) -> anyhow::Result<Wired> {
-    let Keeping { sqlite, stores, journal } = keeping;
+    let Keeping { sqlite, mut stores, journal } = keeping;
     let base_url = if config.base_url.is_empty() { listening.to_owned() } else { config.base_url.clone() };
     let usage = Arc::new(UsageBook::open(Arc::new(UsageFiles::open(data)?), clock.now())?);
     let logs = Arc::new(LogBook::new(clock.clone()));
@@ -193,10 +202,11 @@ async fn wire(
         limits: host_fleet::queue_limits(&config.tenant.limits()),
     });
     let keeper = keeper.await.context("cannot open the journal")?;
+    let minter = minter(config, clock.clone())?;
     let nats = match &config.bus {
         config::Bus::Embedded => None,
         config::Bus::Nats(servers) => {
-            let settings = nats_settings(config, data, servers.clone())?;
+            let settings = nats_settings(config, data, servers.clone(), minter.as_ref())?;
             let parts = NatsParts {
                 settings,
                 keeper: keeper.clone(),
@@ -207,10 +217,12 @@ async fn wire(
             Some(NatsBus::open(parts).await.context("cannot use NATS")?)
         }
     };
+    stores.shared = nats.as_ref().map(|nats| SharedAgentState::new(nats.shared_state(), stores.state.clone()));
     let bus: Arc<dyn Bus> = match &nats {
         None => Arc::new(EmbeddedBus::keeping(keeper.clone())),
         Some(nats) => Arc::new(nats.clone()),
     };
+    let shared = stores.shared.clone();
     let courier = Courier::new(CourierParts {
         gate,
         keys: vault.keys(),
@@ -221,9 +233,9 @@ async fn wire(
         ids: Arc::new(RandomIds::new()?),
         started: clock.now(),
         ledger: ledger.clone(),
-        state: Some(Arc::new(stores.state.clone())),
+        state: Some(sharing::state(&stores)),
         files: Some(Arc::new(stores.files.clone())),
-        leases: Some(leases(nats.as_ref(), &stores, clock.clone())),
+        leases: Some(sharing::leases(nats.as_ref(), &stores, clock.clone())),
         clock: clock.clone(),
     });
     keeper.notify(courier.deaths());
@@ -249,30 +261,40 @@ async fn wire(
     if nats.is_none() {
         clear(&keeper, &fleet).await;
     }
-    let app = App::new(AppParts { fleet, courier, registry, logs, ledger, usage, vault, journal, minter: None });
+    let app = App::new(AppParts { fleet, courier, registry, logs, ledger, usage, vault, journal, minter });
     finish_rotation(&app).await;
     app.ensure_keys().await?;
-    Ok(Wired { app, keeper, nats })
+    Ok(Wired { app, keeper, nats, shared })
 }
 
-/// Leases of this host alone, or of all hosts of its NATS.
-fn leases(nats: Option<&NatsBus>, stores: &AgentStores, clock: Arc<dyn Clock>) -> Arc<dyn Leases> {
-    let state = Arc::new(stores.state.clone());
-    match nats {
-        None => Arc::new(EmbeddedLeases::new(state, clock)),
-        Some(nats) => Arc::new(nats.leases(state, clock)),
+/// What makes the accounts of tenants and the host's own users in them, where there are accounts.
+fn minter(config: &Config, clock: Arc<dyn Clock>) -> anyhow::Result<Option<Arc<Minter>>> {
+    let dir = &config.nats.accounts_dir;
+    if dir.as_os_str().is_empty() {
+        return Ok(None);
     }
+    let minter = Minter::open(dir, clock).context("cannot use nats.accounts_dir")?;
+    Ok(Some(Arc::new(minter)))
 }
 
-fn nats_settings(config: &Config, data: &DataDir, servers: Vec<String>) -> anyhow::Result<NatsSettings> {
+fn nats_settings(
+    config: &Config,
+    data: &DataDir,
+    servers: Vec<String>,
+    minter: Option<&Arc<Minter>>,
+) -> anyhow::Result<NatsSettings> {
     let class = match config.nats.class {
         NatsClass::Durable => Class::Durable,
         NatsClass::Replicated => Class::Replicated,
     };
+    let credentials = |account, file| match minter {
+        Some(minter) => Ok(Some(NatsCredentials::Minted(minter.clone(), account))),
+        None => files::nats_credentials(file),
+    };
     Ok(NatsSettings {
         servers,
-        credentials: files::nats_credentials(&config.nats.credentials_file)?,
-        system: files::nats_credentials(&config.nats.system_credentials_file)?,
+        credentials: credentials(Account::Hosts, &config.nats.credentials_file)?,
+        system: credentials(Account::System, &config.nats.system_credentials_file)?,
         class,
         host: files::host_id(data)?,
     })

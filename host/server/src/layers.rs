@@ -64,7 +64,13 @@ fn flags(args: &HostArgs) -> toml::Table {
         ("listen", text(args.listen.map(|address| address.to_string()))),
         ("bus", text(args.bus.clone())),
     ];
-    given.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?))).collect()
+    let mut table: toml::Table = given.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?))).collect();
+    if let Some(dir) = &args.nats_accounts {
+        let nats =
+            toml::Table::from_iter([("accounts_dir".to_owned(), toml::Value::String(dir.display().to_string()))]);
+        table.insert("nats".to_owned(), toml::Value::Table(nats));
+    }
+    table
 }
 
 /// Lays one table over another: sections are merged, values replaced.
@@ -117,6 +123,13 @@ mod tests {
         let config = merged(&args, variables(&set)).unwrap();
         assert_eq!((config.data, config.engine.shards), ("/flag".into(), 3));
         assert_eq!((config.engine.instances_max, config.tenant.requests_max), (100, 9));
+        let args =
+            HostArgs { bus: Some("nats://b:4222".into()), nats_accounts: Some("/nats".into()), ..HostArgs::default() };
+        let config = merged(&args, variables(&[("BAILIWICK_NATS__CLASS", "replicated")])).unwrap();
+        assert_eq!(
+            (config.nats.accounts_dir, config.nats.class),
+            ("/nats".into(), crate::config::NatsClass::Replicated)
+        );
     }
 
     #[test]

@@ -7,6 +7,7 @@ mod host;
 mod layers;
 mod logging;
 mod nats;
+mod sharing;
 
 use std::process::ExitCode;
 

@@ -113,6 +113,14 @@ pub enum StoreError {
     #[error("another program is reading the database: end it and try again")]
     LogInUse,
 
+    /// What hosts share over NATS was not read or changed.
+    #[error("cannot use what hosts share")]
+    Shared(#[from] host_bus::SharedStateError),
+
+    /// Other hosts change what is to be changed all the time.
+    #[error("other hosts write the tenant's state all the time: stop its agents and try again")]
+    Contended,
+
     /// A file that holds a key holds something else.
     #[error("{} does not hold 32 bytes: restore it from its backup", path.display())]
     NoKey {

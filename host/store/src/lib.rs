@@ -44,5 +44,5 @@ pub use files::write_private;
 pub use journal::SqliteJournal;
 pub use kek::KekFiles;
 pub use sqlite::Sqlite;
-pub use state::AgentState;
+pub use state::{AgentState, SharedAgentState};
 pub use usage::UsageFiles;

@@ -6,6 +6,7 @@
 
 mod leases;
 mod read;
+mod shared;
 mod usage;
 mod write;
 
@@ -31,6 +32,8 @@ use crate::reserve::Reserve;
 use crate::state::usage::{Held, Size};
 use crate::state::write::Write;
 use crate::{DataDir, StoreError, schema, sqlite};
+
+pub use shared::SharedAgentState;
 
 static MIGRATIONS: Migrator = sqlx::migrate!("./state-migrations");
 

@@ -51,17 +51,31 @@ pub struct MintCredentials {
     /// How long they are valid: `90s`, `10m`; one minute to fifteen.
     #[schema(example = "15m")]
     pub expires_in: String,
+    /// What the agent connects with: `nats` (the default) or `mqtt`.
+    #[serde(default)]
+    pub transport: Transport,
+}
+
+/// What an external agent connects to the bus with.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Transport {
+    /// A client of NATS, which signs with the credentials' key.
+    #[default]
+    Nats,
+    /// A client of MQTT 3.1.1: the credentials are its password, and any user name will do.
+    Mqtt,
 }
 
 /// Credentials that were minted. They are told this once.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct MintedCredentials {
-    /// The text of a `.creds` file, as every client of NATS reads it.
+    /// The text of a `.creds` file, as every client of NATS reads it; for MQTT the password.
     pub credentials: String,
     /// From when on they open nothing; the server then closes what they opened (RFC 3339).
     pub expires_at: String,
-    /// The one subject to publish to: what `POST /api/messages` takes.
+    /// The one subject (MQTT: topic) to publish to: what `POST /api/messages` takes.
     #[schema(example = "tenants.acme.ingress.meter")]
     pub publish: String,
     /// What subjects to subscribe to begin with.

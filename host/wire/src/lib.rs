@@ -29,6 +29,7 @@ pub use audit::{AuditBreak, AuditCheck, AuditDecision, AuditRecord, AuditSummary
 pub use command::{Command, CommandResult, Reason};
 pub use external::{
     AgentToken, BadLifetime, Lifetime, MintCredentials, MintToken, MintedCredentials, MintedToken, RegisterAgent,
+    Transport,
 };
 pub use group::{Group, GroupLeader, SetGroup};
 pub use health::{Check, Health, Readiness};

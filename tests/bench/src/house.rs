@@ -318,7 +318,7 @@ async fn parts(
 ) -> anyhow::Result<(FleetParts, Ledger, Vault)> {
     let data = DataDir::open(data.join("data"))?;
     let sqlite = Arc::new(Sqlite::open(&data).await?);
-    let stores = AgentStores { state: AgentState::open(&data).await?, files: AgentFiles::open(&data)? };
+    let stores = AgentStores { state: AgentState::open(&data).await?, shared: None, files: AgentFiles::open(&data)? };
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let (log, found) = AuditFiles::open(&data, SealKey(KEY))?;
     let ledger = Ledger::start(Arc::new(log), clock.clone(), found)?;

@@ -9,5 +9,6 @@ mod setup;
 pub use cluster::NatsCluster;
 pub use proxy::Proxy;
 pub use server::NatsServer;
-pub(crate) use server::{binary, client_url, listen};
+pub(crate) use server::{binary, listen};
 pub use setup::NatsSetup;
+pub use setup::free_port;

@@ -1,6 +1,6 @@
 //! External agents' tokens, credentials and messages.
 
-use host_app::{AgentSubjects, AgentUser, Credentials, Minted, Post, PostTarget, TokenRecord};
+use host_app::{AgentSubjects, AgentUser, Credentials, Minted, Post, PostTarget, TokenRecord, Transport};
 use host_wire::{AgentToken, MintedCredentials, MintedToken, PostMessage, PostTo, Qos};
 
 use super::{draft_of, sure};
@@ -31,12 +31,24 @@ pub(crate) fn minted_of(minted: Minted) -> MintedToken {
 /// Credentials as they are told once, and where they lead.
 pub(crate) fn credentials_of(user: &AgentUser, minted: &Credentials) -> MintedCredentials {
     let AgentSubjects { ingress, deliveries, inbox } = AgentSubjects::of(&user.tenant, &user.agent);
+    // A level of an MQTT topic is a token of a subject.
+    let (credentials, written): (_, fn(String) -> String) = match user.transport {
+        Transport::Nats => (minted.file().to_string(), |subject| subject),
+        Transport::Mqtt => (minted.jwt().to_owned(), |subject| subject.replace('.', "/")),
+    };
     MintedCredentials {
-        credentials: minted.file().to_string(),
+        credentials,
         expires_at: minted.expires().to_string(),
-        publish: ingress,
-        subscribe: deliveries,
-        inbox_prefix: inbox,
+        publish: written(ingress),
+        subscribe: written(deliveries),
+        inbox_prefix: written(inbox),
+    }
+}
+
+pub(crate) fn transport_of(transport: host_wire::Transport) -> Transport {
+    match transport {
+        host_wire::Transport::Nats => Transport::Nats,
+        host_wire::Transport::Mqtt => Transport::Mqtt,
     }
 }
 

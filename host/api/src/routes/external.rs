@@ -12,7 +12,7 @@ use host_wire::{
     RegisterAgent,
 };
 
-use crate::convert::{agent_of, credentials_of, minted_of, token_of};
+use crate::convert::{agent_of, credentials_of, minted_of, token_of, transport_of};
 use crate::extract::{At, Body, InTenant, Params};
 use crate::page::TenantPageParams;
 use crate::problem::ApiError;
@@ -120,9 +120,9 @@ pub(crate) async fn mint_credentials(
     State(state): State<ApiState>,
     At(agent): At<AgentId>,
     Params(InTenant { tenant }): Params<InTenant>,
-    Body(MintCredentials { expires_in }): Body<MintCredentials>,
+    Body(MintCredentials { expires_in, transport }): Body<MintCredentials>,
 ) -> Result<(StatusCode, Json<MintedCredentials>), ApiError> {
-    let user = AgentUser { tenant, agent, lifetime: lifetime_of(&expires_in)? };
+    let user = AgentUser { tenant, agent, lifetime: lifetime_of(&expires_in)?, transport: transport_of(transport) };
     let minted = state.app().mint_credentials(user.clone()).await?;
     Ok((StatusCode::CREATED, Json(credentials_of(&user, &minted))))
 }

@@ -19,7 +19,7 @@ mod limits;
 mod minter;
 mod push;
 
-pub use agent::{AgentSubjects, AgentUser, LIFETIME_MAX, LIFETIME_MIN, ReplyTo};
+pub use agent::{AgentSubjects, AgentUser, LIFETIME_MAX, LIFETIME_MIN, ReplyTo, Transport};
 pub use connect::{connect, options, renew};
 pub use credentials::Credentials;
 pub use error::AccountsError;

@@ -98,6 +98,14 @@ impl Bindings {
         let _ = self.known.subscribe().wait_for(|known| *known).await;
     }
 
+    /// Whether another host has an agent, or any of a tenant.
+    pub(super) fn is_elsewhere(&self, tenant: &TenantId, agent: Option<&AgentId>) -> bool {
+        let state = self.state.lock();
+        let asked = |key: &Key| key.0 == *tenant && agent.is_none_or(|agent| key.1 == *agent);
+        let mut hosts = state.hosts.iter().filter(|(key, _)| asked(key)).flat_map(|(_, hosts)| hosts.keys());
+        hosts.any(|host| *host != self.own)
+    }
+
     /// Reads and writes the bucket for as long as the host runs.
     pub(super) async fn run(self: Arc<Self>, connection: Connection, streams: Streams, on_bound: Arc<dyn OnBound>) {
         loop {

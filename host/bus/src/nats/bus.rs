@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
+use async_nats::Client;
 use foldhash::fast::RandomState;
 use host_gate::{Accepted, Gate, Keys, Stamped};
 use host_model::{AgentId, Clock, Destination, Durability, Queue, Receipt, TenantId};
@@ -15,19 +16,22 @@ use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::accounts::{self, Accounts, Door};
 use super::bindings::Bindings;
 use super::connection::Connection;
 use super::done::{self, Memory};
 use super::gossip::{self, Gossip};
 use super::keys::KeyExchange;
 use super::leases::{Fences, NatsLeases};
+use super::links::{Link, Links};
 use super::outbox::Outbox;
 use super::peers::Peers;
 use super::pull::{self, Intake, Shared};
 use super::settle::Settles;
+use super::state::SharedState;
 use super::streams::Streams;
 use super::wire::Listening;
-use super::{NatsError, NatsSettings, servers};
+use super::{NatsError, NatsSettings, servers, subjects};
 use crate::{
     Binding, Bus, BusError, EmbeddedBus, Forgetting, Inbound, Interest, JournalError, KeepHealth, Keeper, Keeping,
     Letter, QueueLimits, QueueView, Subscribe, SubscriptionId, Verdict,
@@ -73,6 +77,8 @@ pub(super) struct Inner {
     /// Whether all that was handled before this start is known: before, nothing is put into a stream.
     pub(super) log_read: AtomicBool,
     pub(super) lost_at: Mutex<Option<Instant>>,
+    /// Where drafts of external agents are taken, once somebody takes them.
+    pub(super) door: watch::Sender<Option<Arc<dyn Door>>>,
     pub(super) runtime: Handle,
     pub(super) tasks: TaskTracker,
     pub(super) closing: CancellationToken,
@@ -84,6 +90,11 @@ impl NatsBus {
         let NatsParts { settings, keeper, gate, keys, vault } = parts;
         let connection = Connection::open(&settings).await?;
         let streams = Streams::new(connection.jetstream.clone(), settings.class);
+        let system = servers::connect(&settings).await?;
+        let accounts =
+            settings.minter().cloned().zip(system.clone()).map(|(minter, system)| Accounts::new(system, minter));
+        let hosts = Arc::new(Link { connection: connection.clone(), streams: streams.clone() });
+        let links = Links::new(hosts, &settings, accounts);
         let (memory, settles) = (Arc::new(Memory::default()), Settles::default());
         let host = settings.host;
         let exchange = Arc::new(KeyExchange::new(host, vault));
@@ -91,6 +102,7 @@ impl NatsBus {
         let shared = Arc::new(Shared {
             connection,
             streams,
+            links,
             memory,
             settles,
             exchange,
@@ -113,11 +125,12 @@ impl NatsBus {
             intakes: RwLock::default(),
             log_read: AtomicBool::new(false),
             lost_at: Mutex::default(),
+            door: watch::channel(None).0,
             runtime: Handle::current(),
             tasks: TaskTracker::new(),
             closing: CancellationToken::new(),
         }));
-        bus.0.start();
+        bus.0.start(system);
         Ok(bus)
     }
 
@@ -127,6 +140,17 @@ impl NatsBus {
         let leases = NatsLeases::new(self.0.settings.host, connection.clone(), streams.clone(), fences, clock);
         self.0.spawn(leases.clone().follow());
         leases
+    }
+
+    /// From now on takes what external agents publish to their ingress subjects to this door, where tenants are accounts.
+    pub fn take_drafts_to(&self, door: Arc<dyn Door>) {
+        self.0.door.send_replace(Some(door));
+    }
+
+    /// The state of agents that all hosts share.
+    pub fn shared_state(&self) -> SharedState {
+        let Shared { connection, streams, .. } = &*self.0.shared;
+        SharedState::new(connection.clone(), streams.clone(), self.0.bindings.clone())
     }
 
     /// Returns once it is known what the agents of all hosts are bound to.
@@ -157,6 +181,9 @@ impl NatsBus {
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
             gossip::leave(&shared.connection.client, settings.host).await?;
+            for link in shared.links.all().iter().filter(|link| link.connection.is_up()) {
+                link.connection.client.flush().await.map_err(super::failed("leave"))?;
+            }
             shared.connection.client.flush().await.map_err(super::failed("leave"))
         };
         match tokio::time::timeout(DRAIN_MAX, told).await {
@@ -166,6 +193,7 @@ impl NatsBus {
             }
             Err(_) => tracing::warn!("the NATS server was not told of all that was handled: it hands that out again"),
         }
+        self.0.door.send_replace(None);
         closing.cancel();
         tasks.close();
         tasks.wait().await;
@@ -173,10 +201,15 @@ impl NatsBus {
 }
 
 impl Inner {
-    pub(super) fn start(self: &Arc<Self>) {
+    fn start(self: &Arc<Self>, system: Option<Client>) {
         let Shared { connection, streams, memory, settles, exchange, .. } = &*self.shared;
         self.spawn(exchange.clone().run(connection.clone(), streams.clone()));
-        self.spawn(servers::watch(connection.clone(), self.settings.clone()));
+        self.spawn(servers::watch(connection.clone(), system.clone(), self.settings.class));
+        if let Some(minter) = self.settings.minter() {
+            for client in std::iter::once(connection.client.clone()).chain(system) {
+                self.spawn(accounts::renew(client, minter.clone(), self.closing.clone()));
+            }
+        }
         self.spawn(
             Gossip {
                 own: self.settings.host,
@@ -188,7 +221,7 @@ impl Inner {
             }
             .run(),
         );
-        self.spawn(self.bindings.clone().run(connection.clone(), streams.clone(), self.clone()));
+        self.spawn(self.bindings.clone().run(connection.clone(), streams.clone(), Arc::new(self.clone())));
         self.spawn(settles.clone().run(connection.clone(), streams.clone(), memory.clone(), self.clone()));
         let (read, log_read) = watch::channel(false);
         self.spawn(done::follow(connection.clone(), streams.clone(), memory.clone(), self.clone(), read));
@@ -196,7 +229,10 @@ impl Inner {
         let inner = self.clone();
         self.spawn(pull::progress(move || inner.intakes.read().values().cloned().collect()));
         self.spawn(self.clone().look());
-        self.spawn(self.clone().hear_answers());
+        if let Some(link) = self.shared.links.shared().cloned() {
+            let inner = self.clone();
+            self.spawn(async move { inner.hear_answers(&link.connection.client, subjects::ALL_ANSWERS).await });
+        }
     }
 
     pub(super) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
@@ -279,11 +315,15 @@ impl Bus for NatsBus {
     fn forget<'a>(&'a self, tenant: &'a TenantId) -> Forgetting<'a> {
         Box::pin(async move {
             let broken = |error: NatsError| JournalError::Broken { act: error.act, source: error.source };
-            self.0.shared.streams.forget(tenant).await.map_err(broken)?;
+            self.0.reach(tenant);
+            self.0.shared.links.forget(tenant).await.map_err(broken)?;
             self.0.keeper.forget(tenant).await?;
             self.0.let_go_of(tenant);
             // What was still on its way into the stream may have made it anew.
-            self.0.shared.streams.forget(tenant).await.map_err(broken)
+            match self.0.shared.links.shared() {
+                Some(hosts) => hosts.streams.forget(tenant).await.map_err(broken),
+                None => Ok(()),
+            }
         })
     }
 
@@ -293,10 +333,20 @@ impl Bus for NatsBus {
 
     fn set_limits(&self, tenant: &TenantId, limits: QueueLimits) {
         self.0.keeper.set_limits(tenant, limits);
+        self.0.shared.links.set_limits(tenant, limits);
+        self.0.reach(tenant);
     }
 
     fn queues(&self, tenant: &TenantId) -> Vec<QueueView> {
         self.0.keeper.queues(tenant)
+    }
+
+    fn reaches_outside(&self) -> bool {
+        self.0.shared.links.shared().is_none()
+    }
+
+    fn tell_outside(&self, accepted: &Accepted) -> Result<(), BusError> {
+        self.0.tell_outside(accepted)
     }
 
     fn health(&self) -> KeepHealth {

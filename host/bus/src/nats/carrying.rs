@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_nats::{Client, SubscribeError};
+use async_nats::Client;
 use bytes::Bytes;
 use futures_util::{FutureExt as _, StreamExt as _};
 use host_gate::Stamped;
@@ -11,16 +11,16 @@ use host_model::{AgentId, TenantId};
 use tokio_util::sync::CancellationToken;
 
 use super::bus::Inner;
+use super::connection::Connection;
 use super::peers::Route;
-use super::pull::Shared;
-use super::{subjects, wire};
+use super::{NatsError, failed, subjects, wire};
 use crate::carried::{Carried, Place};
 use crate::{BusError, Subject};
 
 /// What a frame may have beside its payload, which may be in base64 (4 characters for 3 bytes).
 const FRAME_AROUND: usize = 16 << 10;
 /// How long to wait before a server that could not be listened to is asked again.
-const HEAR_WAIT: Duration = Duration::from_millis(200);
+pub(super) const HEAR_WAIT: Duration = Duration::from_millis(200);
 
 impl Inner {
     pub(super) fn fits(&self, stamped: &Stamped) -> Result<(), BusError> {
@@ -31,7 +31,7 @@ impl Inner {
     }
 
     /// Shows a kept message to those who watch on other hosts.
-    pub(super) fn show_elsewhere(&self, stamped: &Stamped) {
+    pub(super) fn show_elsewhere(self: &Arc<Self>, stamped: &Stamped) {
         let envelope = stamped.envelope();
         if self.peers.watch(&envelope.tenant)
             && let Err(error) = self.send_on(subjects::shown(&envelope.tenant, &envelope.to.to_string()), stamped)
@@ -42,25 +42,30 @@ impl Inner {
     }
 
     /// Signs a volatile message and gives it to the connection. Never waits.
-    pub(super) fn send(&self, stamped: &Stamped) -> Result<(), BusError> {
+    pub(super) fn send(self: &Arc<Self>, stamped: &Stamped) -> Result<(), BusError> {
         let envelope = stamped.envelope();
         self.send_on(Subject::of(&envelope.tenant, &envelope.to).to_string(), stamped)
     }
 
-    pub(super) fn send_on(&self, subject: String, stamped: &Stamped) -> Result<(), BusError> {
+    pub(super) fn send_on(self: &Arc<Self>, subject: String, stamped: &Stamped) -> Result<(), BusError> {
         self.fits(stamped)?;
-        let Shared { connection, .. } = &*self.shared;
-        if !connection.is_up() {
+        // Nobody holds what is volatile: where the tenant's own link is not open yet, the sender is told so.
+        let tenant = &stamped.envelope().tenant;
+        let Some(link) = self.shared.links.now(tenant) else {
+            self.reach(tenant);
+            return Err(BusError::Unreachable);
+        };
+        if !link.connection.is_up() {
             return Err(BusError::Unreachable);
         }
         let sealed = self.gate.seal(stamped, &*self.keys).map_err(|_| BusError::NotSigned)?;
         let frame = Bytes::from_owner(sealed.bytes().clone());
         // Without a budget of its own, a task that sends much would be told that there is no room while there is.
-        let sent = tokio::task::unconstrained(connection.client.publish(subject, frame)).now_or_never();
+        let sent = tokio::task::unconstrained(link.connection.client.publish(subject, frame)).now_or_never();
         sent.ok_or(BusError::Unreachable)?.map_err(|_| BusError::Unreachable)
     }
 
-    pub(super) fn publish(&self, stamped: &Arc<Stamped>) -> Result<(), BusError> {
+    pub(super) fn publish(self: &Arc<Self>, stamped: &Arc<Stamped>) -> Result<(), BusError> {
         let envelope = stamped.envelope();
         let (tenant, id) = (&envelope.tenant, envelope.id);
         if !self.peers.any() {
@@ -116,6 +121,9 @@ impl Inner {
     pub(super) fn listen(self: &Arc<Self>, tenant: &TenantId) {
         self.changed.notify_one();
         let inner = self.clone();
+        if self.local.receives_in(tenant) {
+            self.reach(tenant);
+        }
         self.listening.follow(
             tenant,
             || self.local.receives_in(tenant),
@@ -127,12 +135,12 @@ impl Inner {
     }
 
     pub(super) async fn hear(self: Arc<Self>, tenant: TenantId, over: CancellationToken) {
-        let client = &self.shared.connection.client;
         let heard = async {
+            let link = self.shared.links.of(&tenant).await;
             loop {
                 self.shared.exchange.known().await;
-                if let Err(error) = self.hear_on(client, &tenant).await {
-                    tracing::warn!(%tenant, %error, "the tenant's messages are not heard");
+                if let Err(error) = self.hear_on(&link.connection, &tenant).await {
+                    tracing::warn!(%tenant, error = error.source.to_string(), "the tenant's messages are not heard");
                 }
                 tokio::time::sleep(HEAR_WAIT).await;
             }
@@ -141,11 +149,10 @@ impl Inner {
     }
 
     /// Answers may be for anybody of this host, also in a tenant that it has no receivers of.
-    pub(super) async fn hear_answers(self: Arc<Self>) {
-        let client = &self.shared.connection.client;
+    pub(super) async fn hear_answers(&self, client: &Client, subject: &str) {
         loop {
             self.shared.exchange.known().await;
-            match client.subscribe(subjects::ALL_ANSWERS).await {
+            match client.subscribe(subject.to_owned()).await {
                 Ok(mut answers) => {
                     while let Some(message) = answers.next().await {
                         wire::answer(&message, &self.local);
@@ -157,9 +164,14 @@ impl Inner {
         }
     }
 
-    pub(super) async fn hear_on(&self, client: &Client, tenant: &TenantId) -> Result<(), SubscribeError> {
-        let mut messages = client.subscribe(subjects::all_of(tenant)).await?;
-        let mut shown = client.subscribe(subjects::all_shown_of(tenant)).await?;
+    pub(super) async fn hear_on(&self, connection: &Connection, tenant: &TenantId) -> Result<(), NatsError> {
+        let subscribe =
+            async |subject| connection.client.subscribe(subject).await.map_err(failed("listen to a tenant"));
+        let mut messages = subscribe(subjects::all_of(tenant)).await?;
+        let mut shown = subscribe(subjects::all_shown_of(tenant)).await?;
+        // Other hosts are told on another connection, which the server may read before this one.
+        connection.up().await;
+        connection.settled().await;
         self.listening.set_heard(tenant);
         self.changed.notify_one();
         loop {

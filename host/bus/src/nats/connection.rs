@@ -9,7 +9,7 @@ use async_nats::{Client, ConnectOptions, Event};
 use parking_lot::RwLock;
 use tokio::sync::watch;
 
-use super::{NatsCredentials, NatsError, NatsSettings, failed};
+use super::{NatsCredentials, NatsError, NatsSettings, accounts, failed};
 use crate::KeepHealth;
 
 /// How long a server may take to answer a connection or a request of `JetStream`.
@@ -32,16 +32,24 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    /// Connects, now or whenever a server can be reached.
+    /// Connects as a host, now or whenever a server can be reached.
     pub(super) async fn open(settings: &NatsSettings) -> Result<Self, NatsError> {
+        Self::open_as(settings, settings.credentials.as_ref()).await
+    }
+
+    /// The same with other credentials.
+    pub(super) async fn open_as(
+        settings: &NatsSettings,
+        credentials: Option<&NatsCredentials>,
+    ) -> Result<Self, NatsError> {
         let (says, connected) = watch::channel(false);
-        let options = options(settings.credentials.as_ref())?
-            .name(format!("bailiwick host {}", settings.host))
-            .no_echo()
-            .event_callback(move |event| {
-                heard(&says, &event);
+        let account = credentials.and_then(NatsCredentials::account).map(ToString::to_string).unwrap_or_default();
+        let options = options(credentials)?.name(format!("bailiwick host {}", settings.host)).no_echo().event_callback(
+            move |event| {
+                heard(&says, &account, &event);
                 std::future::ready(())
-            });
+            },
+        );
         let client = options.connect(settings.servers.as_slice()).await.map_err(failed("connect"))?;
         let jetstream = ContextBuilder::new()
             .timeout(ANSWER_MAX)
@@ -62,6 +70,21 @@ impl Connection {
         let mut connected = self.connected.clone();
         // The sender lives in the client's callback, as long as this does.
         let _ = connected.wait_for(|up| *up).await;
+    }
+
+    /// Returns once it is down.
+    pub(super) async fn down(&self) {
+        let mut connected = self.connected.clone();
+        // As above.
+        let _ = connected.wait_for(|up| !*up).await;
+    }
+
+    /// Returns once the server has taken in what was said before on this connection, subscriptions among it, or does not answer for
+    /// [`ANSWER_MAX`]. It answers in its turn, whatever it says.
+    pub(super) async fn settled(&self) {
+        if let Err(error) = self.client.request("$JS.API.INFO", "".into()).await {
+            tracing::debug!(%error, "the server does not say that it has taken in a subscription");
+        }
     }
 
     /// Returns the next time that it comes up.
@@ -104,7 +127,11 @@ impl Connection {
 
 /// The connection's options for whoever connects.
 pub(super) fn options(credentials: Option<&NatsCredentials>) -> Result<ConnectOptions, NatsError> {
-    let options = ConnectOptions::new()
+    let options = match credentials {
+        Some(NatsCredentials::Minted(minter, account)) => accounts::options(minter, account.clone()),
+        _ => ConnectOptions::new(),
+    };
+    let options = options
         .retry_on_initial_connect()
         .connection_timeout(ANSWER_MAX)
         .ping_interval(PING_EVERY)
@@ -113,7 +140,7 @@ pub(super) fn options(credentials: Option<&NatsCredentials>) -> Result<ConnectOp
             Duration::from_millis(50).saturating_mul(1 << tries.min(8)).min(RECONNECT_MAX)
         });
     match credentials {
-        None => Ok(options),
+        None | Some(NatsCredentials::Minted(..)) => Ok(options),
         Some(NatsCredentials::UserPassword { user, password }) => {
             Ok(options.user_and_password(user.clone(), password.to_string()))
         }
@@ -121,15 +148,16 @@ pub(super) fn options(credentials: Option<&NatsCredentials>) -> Result<ConnectOp
     }
 }
 
-fn heard(says: &watch::Sender<bool>, event: &Event) {
+/// `account` is empty where there are none.
+fn heard(says: &watch::Sender<bool>, account: &str, event: &Event) {
     match event {
         Event::Connected => says.send_replace(true),
         Event::Disconnected | Event::Closed => says.send_replace(false),
         _ => false,
     };
     match event {
-        Event::Connected => tracing::info!("connected to NATS"),
-        Event::Disconnected => tracing::warn!("the connection to NATS is gone; it is tried again"),
-        event => tracing::warn!(%event, "NATS"),
+        Event::Connected => tracing::info!(account, "connected to NATS"),
+        Event::Disconnected => tracing::warn!(account, "the connection to NATS is gone; it is tried again"),
+        event => tracing::warn!(account, %event, "NATS"),
     }
 }

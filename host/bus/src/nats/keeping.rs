@@ -13,8 +13,9 @@ use super::bindings::OnBound;
 use super::bus::Inner;
 use super::done::{End, Ended, OnEnd};
 use super::outbox::{self, Expected, Gateway, IN_STREAM_MAX, Old, Outbox};
-use super::pull::{Intake, Shared};
+use super::pull::Intake;
 use super::settle::{OnAcknowledged, Settling};
+use super::streams::Streams;
 use super::{Class, NatsError};
 use crate::keeper::Consumer;
 use crate::{Binding, BusError, KeepHealth, Keeping, Letter, SubscriptionId};
@@ -38,7 +39,7 @@ impl Inner {
     }
 
     /// Has the messages of a queue go from the journal into the tenant's stream.
-    pub(super) fn forward(&self, tenant: &TenantId, queue: &Queue) {
+    pub(super) fn forward(self: &Arc<Self>, tenant: &TenantId, queue: &Queue) {
         let mut gateways = self.gateways.lock();
         let key = (tenant.clone(), queue.clone());
         if !self.log_read.load(Ordering::Acquire) || gateways.contains_key(&key) {
@@ -51,15 +52,19 @@ impl Inner {
         self.keeper.consume(tenant, queue, Consumer::new(id, Arc::new(gateway), IN_STREAM_MAX));
     }
 
-    pub(super) fn outbox(&self, tenant: &TenantId) -> Arc<Outbox> {
+    pub(super) fn outbox(self: &Arc<Self>, tenant: &TenantId) -> Arc<Outbox> {
         if let Some(outbox) = self.outboxes.read().get(tenant) {
             return outbox.clone();
         }
+        self.reach(tenant);
         let mut outboxes = self.outboxes.write();
         let new = || {
             let outbox = Arc::new(Outbox::new(tenant.clone()));
-            let Shared { connection, streams, .. } = &*self.shared;
-            self.spawn(outbox.clone().run(connection.clone(), streams.clone()));
+            let (shared, sending) = (self.shared.clone(), outbox.clone());
+            self.spawn(async move {
+                let link = shared.links.of(sending.tenant()).await;
+                sending.run(link.connection.clone(), link.streams.clone()).await;
+            });
             outbox
         };
         outboxes.entry(tenant.clone()).or_insert_with(new).clone()
@@ -78,11 +83,12 @@ impl Inner {
     pub(super) async fn look_once(&self) {
         let outboxes: Vec<_> = self.outboxes.read().iter().map(|(id, outbox)| (id.clone(), outbox.clone())).collect();
         for (tenant, outbox) in outboxes {
-            self.expire(&tenant, &outbox).await;
+            let Some(link) = self.shared.links.now(&tenant) else { continue };
+            self.expire(&tenant, &link.streams, &outbox).await;
             for ended in outbox.known_ends(&self.shared.memory) {
                 self.ended(&tenant, &ended);
             }
-            match outbox.look(&self.shared.streams, &self.shared.memory).await {
+            match outbox.look(&link.streams, &self.shared.memory).await {
                 Ok(0) => {}
                 Ok(lost) => {
                     tracing::error!(%tenant, lost, "the tenant's stream has lost messages that were not handled: they are sent again");
@@ -97,12 +103,11 @@ impl Inner {
 
     /// Gives up what lies in the stream for longer than its tenant keeps messages. While receivers are at messages of its queue, it
     /// may be theirs: then it has the time that handling one may take.
-    pub(super) async fn expire(&self, tenant: &TenantId, outbox: &Outbox) {
+    pub(super) async fn expire(&self, tenant: &TenantId, streams: &Streams, outbox: &Outbox) {
         let (now, retention) = (self.keeper.now(), self.keeper.limits_of(tenant).retention);
         let mut handled: HashMap<Queue, bool> = HashMap::new();
         for Old { queue, message, subject, is_very_old } in outbox.older_than(now, retention, HANDLED_MAX) {
             let expired = async {
-                let streams = &self.shared.streams;
                 let handled = match handled.get(&queue) {
                     Some(handled) => *handled,
                     None => *handled.entry(queue.clone()).or_insert(streams.is_handled(tenant, &queue).await?),
@@ -167,6 +172,7 @@ impl Inner {
     }
 
     pub(super) fn intake(self: &Arc<Self>, tenant: &TenantId, queue: &Queue) -> Arc<Intake> {
+        self.reach(tenant);
         let mut intakes = self.intakes.write();
         let new = || {
             let intake = Intake::new(self.shared.clone(), tenant.clone(), queue.clone());
@@ -218,15 +224,16 @@ impl Inner {
         let queue = Queue::Agent(agent.clone());
         self.keeper.unbind(tenant, agent);
         self.let_go_of_queue(tenant, &queue);
-        let (streams, tenant) = (self.shared.streams.clone(), tenant.clone());
+        let (shared, tenant) = (self.shared.clone(), tenant.clone());
         self.spawn(async move {
-            if let Err(error) = streams.forget_queue(&tenant, &queue).await {
+            let link = shared.links.of(&tenant).await;
+            if let Err(error) = link.streams.forget_queue(&tenant, &queue).await {
                 tracing::warn!(%tenant, %queue, error = error.source.to_string(), "the queue of a deleted agent is still in the stream");
             }
         });
     }
 
-    pub(super) fn forward_all(&self, binding: &Binding) {
+    pub(super) fn forward_all(self: &Arc<Self>, binding: &Binding) {
         self.forward(&binding.tenant, &Queue::Agent(binding.agent.clone()));
         for queue in &binding.shared {
             self.forward(&binding.tenant, queue);
@@ -269,7 +276,7 @@ impl OnAcknowledged for Inner {
     }
 }
 
-impl OnBound for Inner {
+impl OnBound for Arc<Inner> {
     fn bound(&self, tenant: &TenantId, agent: &AgentId, binding: Option<Binding>) {
         if let Some(binding) = binding {
             self.keeper.bind(binding.clone());

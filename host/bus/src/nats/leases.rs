@@ -42,6 +42,10 @@ pub trait Fences: Send + Sync {
     /// When it returns, no write under an earlier token is taken any more, over a power loss too. A token that is not higher than
     /// what is known changes nothing.
     async fn raise(&self, name: &LeaseName, token: FencingToken) -> Result<(), LeaseError>;
+
+    /// Another host was granted a lease, and has raised its token wherever hosts share what is written: here only what this host
+    /// keeps by itself is left.
+    async fn heard(&self, name: &LeaseName, token: FencingToken) -> Result<(), LeaseError>;
 }
 
 /// The leases of all hosts of one NATS.
@@ -251,6 +255,15 @@ impl Inner {
         Ok(())
     }
 
+    /// What was granted here is raised by whoever asked for it, before it is told.
+    async fn heard(&self, name: &LeaseName) -> Result<(), LeaseError> {
+        let latest = self.seen.latest(name).filter(|latest| !latest.granted.is_on(self.seen.own));
+        let Some(token) = latest.and_then(|latest| latest.to_raise()) else { return Ok(()) };
+        self.fences.heard(name, token).await?;
+        self.seen.raised(name, token);
+        Ok(())
+    }
+
     fn lease(&self, name: &LeaseName, granted: &Granted, ttl: LeaseTtl) -> Lease {
         let holder = granted.holder(self.seen.own);
         Lease { name: name.clone(), holder, token: granted.token, remaining: ttl.as_duration() }
@@ -298,7 +311,7 @@ impl Inner {
             return Ok(());
         };
         self.see(&name, entry);
-        self.raise(&name).await.map_err(failed("refuse what is done under an earlier grant"))
+        self.heard(&name).await.map_err(failed("refuse what is done under an earlier grant"))
     }
 
     /// Deletes what is forgotten here, unless somebody else was granted it meanwhile.

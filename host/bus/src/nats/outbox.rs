@@ -139,6 +139,10 @@ impl Outbox {
         self.over.cancel();
     }
 
+    pub(super) fn tenant(&self) -> &TenantId {
+        &self.tenant
+    }
+
     fn take(&self, kept: &Kept<'_>) -> Handover {
         let len = kept.frame().len();
         let mut state = self.state.lock();

@@ -20,6 +20,7 @@ use self::state::{InFlight, Pulled, Receiver, State, remember};
 use super::connection::Connection;
 use super::done::{End, Ended, Memory};
 use super::keys::KeyExchange;
+use super::links::{Link, Links};
 use super::peers::Peers;
 use super::settle::{Settles, Settling};
 use super::streams::Streams;
@@ -50,6 +51,7 @@ const HANDED_OUT_MAX: u32 = 4;
 pub(super) struct Shared {
     pub(super) connection: Connection,
     pub(super) streams: Streams,
+    pub(super) links: Links,
     pub(super) memory: Arc<Memory>,
     pub(super) settles: Settles,
     pub(super) exchange: Arc<KeyExchange>,
@@ -114,14 +116,15 @@ impl Intake {
     }
 
     async fn pull(&self) {
-        let mut lines = self.shared.connection.changes();
+        let link = self.shared.links.of(&self.tenant).await;
+        let mut lines = link.connection.changes();
         let mut consumer = None;
         loop {
-            let room = self.wait_for_room(&mut lines).await;
-            self.shared.connection.up().await;
+            let room = self.wait_for_room(&link, &mut lines).await;
+            link.connection.up().await;
             self.shared.exchange.known().await;
             self.shared.settles.room().await;
-            if let Err(error) = self.pull_some(&mut consumer, room.min(BATCH_MAX), &mut lines).await {
+            if let Err(error) = self.pull_some(&link, &mut consumer, room.min(BATCH_MAX), &mut lines).await {
                 tracing::debug!(tenant = %self.tenant, queue = %self.queue, error = error.source.to_string(), "a queue cannot be read");
                 consumer = None;
                 tokio::time::sleep(ASK_WAIT).await;
@@ -132,18 +135,19 @@ impl Intake {
     /// One request, for as long as it is right that it stands.
     async fn pull_some(
         &self,
+        link: &Link,
         consumer: &mut Option<Consumer<PullConfig>>,
         len_max: usize,
         lines: &mut watch::Receiver<bool>,
     ) -> Result<(), NatsError> {
         let mut hosts = self.shared.peers.changes();
-        let mut pulling = std::pin::pin!(self.pull_once(consumer, len_max));
+        let mut pulling = std::pin::pin!(self.pull_once(link, consumer, len_max));
         loop {
             let full = self.state.lock().is_any_full();
             tokio::select! {
                 pulled = &mut pulling => return pulled,
                 // The request is forgotten with the connection.
-                () = self.shared.connection.up_again(lines) => {
+                () = link.connection.up_again(lines) => {
                     self.state.lock().waiting.clear();
                     return Ok(());
                 }
@@ -162,10 +166,15 @@ impl Intake {
         state.members().is_none() || self.shared.peers.reads(&self.tenant, &self.queue)
     }
 
-    async fn pull_once(&self, consumer: &mut Option<Consumer<PullConfig>>, len_max: usize) -> Result<(), NatsError> {
+    async fn pull_once(
+        &self,
+        link: &Link,
+        consumer: &mut Option<Consumer<PullConfig>>,
+        len_max: usize,
+    ) -> Result<(), NatsError> {
         let consumer = match consumer {
             Some(consumer) => consumer,
-            None => consumer.insert(self.shared.streams.consumer(&self.tenant, &self.queue).await?),
+            None => consumer.insert(link.streams.consumer(&self.tenant, &self.queue).await?),
         };
         let batch = consumer.batch().max_messages(len_max).max_bytes(BATCH_BYTES_MAX).expires(BATCH_WAIT);
         let mut messages = batch.messages().await.map_err(failed("ask for messages"))?;
@@ -177,7 +186,7 @@ impl Intake {
     }
 
     /// How many messages this host has room for, once that is one, and it is this host that reads.
-    async fn wait_for_room(&self, lines: &mut watch::Receiver<bool>) -> usize {
+    async fn wait_for_room(&self, link: &Link, lines: &mut watch::Receiver<bool>) -> usize {
         let mut hosts = self.shared.peers.changes();
         loop {
             let (room, full, left) = {
@@ -192,7 +201,7 @@ impl Intake {
             tokio::select! {
                 biased;
                 // What nobody took in time is handed out elsewhere by now.
-                () = self.shared.connection.up_again(lines) => self.state.lock().waiting.clear(),
+                () = link.connection.up_again(lines) => self.state.lock().waiting.clear(),
                 () = self.room.notified() => {}
                 Ok(()) = hosts.changed() => {}
                 () = tokio::time::sleep(REPLACED_WAIT), if left => self.give_back_if_deserted(),
@@ -292,7 +301,7 @@ impl Intake {
     }
 
     fn offer_waiting(&self, state: &mut State) {
-        if !self.shared.connection.is_up() {
+        if !self.shared.links.now(&self.tenant).is_some_and(|link| link.connection.is_up()) {
             // By now another host may have it.
             return state.waiting.clear();
         }

@@ -55,21 +55,15 @@ struct Config {
 }
 
 /// Looks at the servers again and again, and whenever the connection comes up.
-pub(super) async fn watch(connection: Connection, settings: NatsSettings) {
-    let system = match &settings.system {
-        None => None,
-        Some(credentials) => match connect(credentials, &settings).await {
-            Ok(client) => Some(client),
-            Err(error) => {
-                tracing::error!(%error, "the NATS servers cannot be looked at");
-                None
-            }
-        },
-    };
+pub(super) async fn watch(connection: Connection, system: Option<Client>, class: Class) {
     let mut changes = connection.changes();
     loop {
         connection.up().await;
-        let health = look(&connection, system.as_ref(), settings.class).await;
+        let mut health = look(&connection, system.as_ref(), class).await;
+        if health == KeepHealth::NotSeen && system.is_some() {
+            // An answer is lost with a connection whose credentials are renewed meanwhile: it is asked for once more.
+            health = look(&connection, system.as_ref(), class).await;
+        }
         // Nobody answered because one of the connections is not up: nothing new is known.
         let asked = system.as_ref().is_none_or(|system| system.connection_state() == State::Connected);
         if health != KeepHealth::NotSeen || (connection.is_up() && asked) {
@@ -82,9 +76,12 @@ pub(super) async fn watch(connection: Connection, settings: NatsSettings) {
     }
 }
 
-async fn connect(credentials: &super::NatsCredentials, settings: &NatsSettings) -> Result<Client, NatsError> {
+/// Connects to the system account, now or whenever a server can be reached; none without credentials for it.
+pub(super) async fn connect(settings: &NatsSettings) -> Result<Option<Client>, NatsError> {
+    let Some(credentials) = &settings.system else { return Ok(None) };
     let options = options(Some(credentials))?.name(format!("bailiwick host {} (system)", settings.host));
-    options.connect(settings.servers.as_slice()).await.map_err(failed("connect to the system account"))
+    let connected = options.connect(settings.servers.as_slice()).await;
+    connected.map(Some).map_err(failed("connect to the system account"))
 }
 
 async fn look(connection: &Connection, system: Option<&Client>, class: Class) -> KeepHealth {

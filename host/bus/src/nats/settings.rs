@@ -2,9 +2,12 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
+
+use super::accounts::{Account, Minter};
 
 /// What the host may promise of kept messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,6 +59,8 @@ pub enum NatsCredentials {
     },
     /// The text of a `.creds` file: a JWT and the seed of its nkey.
     Creds(Zeroizing<String>),
+    /// As a host in this account, with credentials that are made for each connection.
+    Minted(Arc<Minter>, Account),
 }
 
 impl fmt::Debug for NatsCredentials {
@@ -70,6 +75,14 @@ impl fmt::Debug for NatsCredentials {
 pub struct BadCredentials;
 
 impl NatsCredentials {
+    /// In which account, where there are some.
+    pub(super) fn account(&self) -> Option<&Account> {
+        match self {
+            Self::Minted(_, account) => Some(account),
+            Self::UserPassword { .. } | Self::Creds(_) => None,
+        }
+    }
+
     /// Reads a `.creds` file, or one line `user:password`.
     pub fn read(text: &str) -> Result<Self, BadCredentials> {
         if text.contains("-----BEGIN NATS USER JWT-----") {
@@ -98,6 +111,16 @@ pub struct NatsSettings {
     pub class: Class,
     /// Which host this is.
     pub host: HostId,
+}
+
+impl NatsSettings {
+    /// What makes accounts and their users, where tenants are accounts.
+    pub(super) fn minter(&self) -> Option<&Arc<Minter>> {
+        match &self.credentials {
+            Some(NatsCredentials::Minted(minter, _)) => Some(minter),
+            _ => None,
+        }
+    }
 }
 
 #[cfg(test)]

@@ -47,6 +47,11 @@ impl Streams {
         }
     }
 
+    /// Replicas of each stream.
+    pub(super) fn replicas(&self) -> usize {
+        self.class.replicas()
+    }
+
     /// The stream of a tenant: each message once, until it was handled.
     pub(super) async fn of(&self, tenant: &TenantId) -> Result<Stream, NatsError> {
         let config = Config {

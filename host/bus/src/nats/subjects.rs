@@ -17,6 +17,11 @@ pub(crate) fn all_of(tenant: &TenantId) -> String {
 /// Answers in all tenants.
 pub(crate) const ALL_ANSWERS: &str = "tenants.*.replies.*";
 
+/// Answers in one tenant.
+pub(crate) fn answers_of(tenant: &TenantId) -> String {
+    format!("tenants.{tenant}.replies.*")
+}
+
 /// Where a kept message is shown to those who watch on other hosts: its receivers have it from the stream.
 pub(crate) fn shown(tenant: &TenantId, address: &str) -> String {
     format!("shown.{tenant}.{address}")
@@ -71,6 +76,12 @@ impl KeptSubject {
     }
 }
 
+/// Whether a subject of a tenant is one on which external agents meet the hosts: what lies there is no frame, whoever put it there.
+pub(crate) fn is_outside(tenant: &TenantId, subject: &str) -> bool {
+    let address = subject.strip_prefix("tenants.").and_then(|rest| rest.strip_prefix(tenant.as_str()));
+    address.is_some_and(|address| address.starts_with(".ingress.") || address.starts_with(".deliveries."))
+}
+
 /// Reads a subject of a tenant that begins so: its address, and what that is.
 pub(crate) fn read(begins: &str, tenant: &TenantId, subject: &str) -> Option<(String, ArrivedAt)> {
     let address = subject.strip_prefix(begins)?.strip_prefix('.')?.strip_prefix(tenant.as_str())?.strip_prefix('.')?;
@@ -104,6 +115,19 @@ mod tests {
         ] {
             assert_eq!(KeptSubject::read(&acme, bad), None, "{bad}");
         }
+    }
+
+    #[test]
+    fn what_lies_where_external_agents_meet_the_hosts_is_no_address() {
+        let acme: TenantId = "acme".parse().unwrap();
+        let check = |subject: &str, outside: bool| {
+            assert_eq!(is_outside(&acme, subject), outside, "{subject}");
+            assert_eq!(read("tenants", &acme, subject).is_none(), outside, "{subject}");
+        };
+        check("tenants.acme.ingress.meter", true);
+        check("tenants.acme.deliveries.meter.messages", true);
+        check("tenants.acme.ingressed.meter", false);
+        check("tenants.acme.a.ingress.meter", false);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::path::Path;
 use host_component::Manifest;
 use host_model::AgentId;
 use host_wire::{
-    Agent, AgentToken, Lifetime, MintCredentials, MintToken, MintedCredentials, MintedToken, RegisterAgent,
+    Agent, AgentToken, Lifetime, MintCredentials, MintToken, MintedCredentials, MintedToken, RegisterAgent, Transport,
 };
 
 use super::{PATH, Session};
@@ -62,8 +62,13 @@ async fn mint(session: &Session<'_>, id: &AgentId, path: &str, expires_in: &Life
 }
 
 /// The file alone on standard output; where it leads beside it.
-pub(super) async fn credentials(session: &Session<'_>, id: &AgentId, expires_in: &Lifetime) -> Result<(), CliError> {
-    let body = MintCredentials { expires_in: expires_in.to_string() };
+pub(super) async fn credentials(
+    session: &Session<'_>,
+    id: &AgentId,
+    expires_in: &Lifetime,
+    transport: Transport,
+) -> Result<(), CliError> {
+    let body = MintCredentials { expires_in: expires_in.to_string(), transport };
     let path = format!("{PATH}/{id}/credentials");
     let minted: MintedCredentials = session.client.post(&path, &session.query(), &body).await?;
     let MintedCredentials { expires_at, publish, subscribe, inbox_prefix, .. } = &minted;
@@ -71,7 +76,12 @@ pub(super) async fn credentials(session: &Session<'_>, id: &AgentId, expires_in:
         "credentials for {}/{id}, valid until {expires_at}; they are not shown again",
         session.tenant
     ));
-    print::note(&format!("publish to {publish}, subscribe to {subscribe}.>, set the inbox prefix to {inbox_prefix}"));
+    print::note(&match transport {
+        Transport::Nats => {
+            format!("publish to {publish}, subscribe to {subscribe}.>, set the inbox prefix to {inbox_prefix}")
+        }
+        Transport::Mqtt => format!("publish to {publish}, subscribe to {subscribe}/+, both with QoS 0"),
+    });
     session.connection.output.document(&minted, |minted| minted.credentials.clone())
 }
 

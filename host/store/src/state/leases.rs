@@ -28,6 +28,10 @@ impl Fences for AgentState {
     async fn raise(&self, name: &LeaseName, token: FencingToken) -> Result<(), LeaseError> {
         synced(&self.0.writer, async |connection| raise(connection, name, token).await).await.map_err(broken)
     }
+
+    async fn heard(&self, name: &LeaseName, token: FencingToken) -> Result<(), LeaseError> {
+        self.raise(name, token).await
+    }
 }
 
 fn broken(error: StoreError) -> LeaseError {
@@ -81,7 +85,7 @@ pub(super) async fn check(connection: &mut SqliteConnection, fences: &[Fence]) -
     Ok(())
 }
 
-fn of_fenced(fenced: Fenced) -> Refusal {
+pub(super) fn of_fenced(fenced: Fenced) -> Refusal {
     Refusal::Other(RefusalNumbers::of("fenced").past(fenced.latest.0, fenced.token.0))
 }
 

@@ -21,7 +21,7 @@ const SWEPT_BY_A_WRITE: i64 = 16;
 const SWEPT_FOR_ROOM: i64 = 1_000;
 
 /// What a write makes of a key.
-enum Change {
+pub(super) enum Change {
     Nothing(StateReply),
     Delete,
     Put(Value, StateReply),
@@ -156,7 +156,7 @@ fn value_in(row: &SqliteRow) -> Result<Value, StoreError> {
 }
 
 /// What a write makes of a key that has this value.
-fn change(live: Option<&Value>, write: &StateWrite) -> Result<Change, Refusal> {
+pub(super) fn change(live: Option<&Value>, write: &StateWrite) -> Result<Change, Refusal> {
     Ok(match write {
         StateWrite::Set(value) => Change::Put(value.clone(), StateReply::Set),
         StateWrite::Delete => Change::Delete,

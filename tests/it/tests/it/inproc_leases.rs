@@ -79,6 +79,10 @@ impl Fences for Numbers {
         *number = token.max(*number);
         Ok(())
     }
+
+    async fn heard(&self, name: &LeaseName, token: FencingToken) -> Result<(), LeaseError> {
+        self.raise(name, token).await
+    }
 }
 
 struct World {

@@ -199,13 +199,6 @@ pub(crate) fn listen(command: &mut Command, ports: &Path) -> Process {
     process
 }
 
-/// Where clients reach a server that has written it into this folder.
-pub(crate) fn client_url(process: &Process, ports: &Path) -> String {
-    let text = fs::read_to_string(ports.join(format!("nats-server_{}.ports", process.id()))).expect("it listens");
-    let ports: serde_json::Value = serde_json::from_str(&text).expect("JSON");
-    ports["nats"][0].as_str().expect("a URL").to_owned()
-}
-
 /// Where `cargo xtask` installs it.
 pub(crate) fn binary() -> PathBuf {
     let binary = paths::target().join("nats/bin/nats-server");

@@ -152,7 +152,7 @@ impl Login {
 }
 
 /// A port that nobody listens on.
-pub(crate) fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     let mut chance = Chance::new(RandomState::new().hash_one("port"));
     let mut ports = (0..TRIES).map(|_| u16::try_from(chance.within(PORTS.0, PORTS.1)).expect("it is below 65536"));
     ports.find(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok()).expect("a free port")

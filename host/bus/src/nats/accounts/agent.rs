@@ -13,8 +13,8 @@ pub const LIFETIME_MIN: Duration = Duration::from_mins(1);
 pub const LIFETIME_MAX: Duration = Duration::from_mins(15);
 /// Subscriptions of one connection of an external agent.
 const SUBSCRIPTIONS_MAX: i64 = 16;
-/// How an external agent may connect: not as a leaf node or over MQTT, which sign no nonce or speak for others.
-const CONNECTION_TYPES: &[&str] = &["STANDARD", "WEBSOCKET"];
+/// The most bytes of what it publishes: a draft's JSON, as over HTTP, and its headers.
+const PAYLOAD_BYTES_MAX: i64 = (2 << 20) + (16 << 10);
 /// The longest subject that is answered on, in bytes.
 const REPLY_LEN_MAX: usize = 256;
 
@@ -40,6 +40,11 @@ impl AgentSubjects {
             deliveries: format!("tenants.{tenant}.deliveries.{agent}"),
             inbox: format!("_INBOX_{agent}"),
         }
+    }
+
+    /// Where it is told of a message.
+    pub fn delivery(&self) -> String {
+        format!("{}.messages", self.deliveries)
     }
 
     /// Every tenant's ingress subjects, for whoever takes them in.
@@ -77,6 +82,16 @@ impl ReplyTo {
     }
 }
 
+/// How an external agent speaks to the servers. Never as a leaf node, which speaks for others.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Transport {
+    /// By NATS itself, also over a web socket: it signs a nonce, so that its token alone is worth nothing.
+    #[default]
+    Nats,
+    /// By MQTT 3.1.1, which signs nothing: whoever has the token is the agent until it ends.
+    Mqtt,
+}
+
 /// Credentials to be made for an external agent.
 #[derive(Debug, Clone)]
 pub struct AgentUser {
@@ -86,6 +101,8 @@ pub struct AgentUser {
     pub agent: AgentId,
     /// For how long: [`LIFETIME_MIN`] to [`LIFETIME_MAX`].
     pub lifetime: Duration,
+    /// For what it connects with.
+    pub transport: Transport,
 }
 
 impl AgentUser {
@@ -104,8 +121,18 @@ impl AgentUser {
             subscribe: Permission { allow: vec![format!("{deliveries}.>"), format!("{inbox}.>")] },
             subs: SUBSCRIPTIONS_MAX,
             data: NO_LIMIT,
-            payload: NO_LIMIT,
-            allowed_connection_types: CONNECTION_TYPES,
+            payload: PAYLOAD_BYTES_MAX,
+            bearer_token: self.transport == Transport::Mqtt,
+            allowed_connection_types: self.transport.connection_types(),
+        }
+    }
+}
+
+impl Transport {
+    const fn connection_types(self) -> &'static [&'static str] {
+        match self {
+            Self::Nats => &["STANDARD", "WEBSOCKET"],
+            Self::Mqtt => &["MQTT"],
         }
     }
 }
@@ -166,7 +193,8 @@ mod tests {
     #[test]
     fn credentials_are_valid_for_a_minute_to_a_quarter_of_an_hour() {
         let check = |lifetime, ok| {
-            let user = AgentUser { tenant: "acme".parse().unwrap(), agent: "meter".parse().unwrap(), lifetime };
+            let (tenant, agent) = ("acme".parse().unwrap(), "meter".parse().unwrap());
+            let user = AgentUser { tenant, agent, lifetime, transport: Transport::Nats };
             assert_eq!(user.checked().is_ok(), ok, "{lifetime:?}");
         };
         check(LIFETIME_MIN, true);

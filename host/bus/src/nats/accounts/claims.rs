@@ -74,6 +74,9 @@ pub(super) struct User {
     pub(super) subs: i64,
     pub(super) data: i64,
     pub(super) payload: i64,
+    /// Whether its token alone lets it in.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub(super) bearer_token: bool,
     /// How it may connect; empty is in any way.
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     pub(super) allowed_connection_types: &'static [&'static str],
@@ -152,7 +155,15 @@ impl User {
     /// One with all rights of its account.
     pub(super) fn full() -> Self {
         let (publish, subscribe) = (Permission { allow: Vec::new() }, Permission { allow: Vec::new() });
-        Self { publish, subscribe, subs: NO_LIMIT, data: NO_LIMIT, payload: NO_LIMIT, allowed_connection_types: &[] }
+        Self {
+            publish,
+            subscribe,
+            subs: NO_LIMIT,
+            data: NO_LIMIT,
+            payload: NO_LIMIT,
+            bearer_token: false,
+            allowed_connection_types: &[],
+        }
     }
 
     /// One that may ask on these subjects and be answered.

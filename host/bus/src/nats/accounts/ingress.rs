@@ -6,7 +6,7 @@ use async_nats::{Client, Message, Subscriber};
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::StreamExt as _;
-use host_model::{AgentId, TenantId};
+use host_model::{AgentId, Envelope, TenantId};
 use tokio_util::sync::CancellationToken;
 
 use super::{AccountsError, AgentSubjects};
@@ -31,11 +31,14 @@ pub struct Posted {
     pub key: Option<String>,
 }
 
-/// Takes drafts of external agents to the gate.
+/// Takes drafts of external agents to the gate, and words what they are told.
 #[async_trait]
 pub trait Door: Send + Sync {
     /// Does what `POST /api/messages` does, and gives the answer's body: a receipt, or the problem.
     async fn post(&self, posted: Posted) -> Bytes;
+
+    /// A message as an external agent is told of it: what its stream over HTTP says.
+    fn told(&self, envelope: &Envelope) -> Bytes;
 }
 
 /// Takes in what a tenant's external agents publish. Meant for a tenant's own account alone: elsewhere a subject proves nothing.

@@ -1,13 +1,12 @@
 //! What a tenant's account may use.
 
-use host_quota::TenantLimits;
-
 use super::AccountsError;
 use super::claims::{Limits, NO_LIMIT};
+use crate::QueueLimits;
 
 /// Bytes that a stored message takes beside its frame: its subject, its header and the stream's own record.
 const RECORD_BYTES_MAX: u64 = 1 << 10;
-/// Streams of a tenant: its queues, its state, and their mirrors.
+/// Streams of a tenant: its messages, and those in which the server keeps MQTT sessions.
 const STREAMS_MAX: u32 = 8;
 /// Consumers of a tenant: one a queue and shard that agents receive from.
 const CONSUMERS_MAX: u32 = 10_000;
@@ -43,11 +42,10 @@ pub struct AccountLimits {
 
 impl AccountLimits {
     /// From what the tenant may keep, the longest frame, and how many replicas each stream has.
-    pub fn of(tenant: &TenantLimits, frame_bytes_max: u32, replicas: u8) -> Self {
-        let kept = stored(tenant.queued_bytes_max, tenant.queued_messages_max);
-        let state = stored(tenant.state_bytes_max, tenant.state_keys_max);
+    pub fn of(queues: &QueueLimits, frame_bytes_max: u32, replicas: u8) -> Self {
+        let records = queues.messages_max.saturating_mul(RECORD_BYTES_MAX);
         Self {
-            disk_bytes_max: kept.saturating_add(state).saturating_mul(replicas.into()),
+            disk_bytes_max: queues.bytes_max.saturating_add(records).saturating_mul(replicas.into()).min(BYTES_MAX),
             streams_max: STREAMS_MAX,
             consumers_max: CONSUMERS_MAX,
             connections_max: CONNECTIONS_MAX,
@@ -78,7 +76,8 @@ impl AccountLimits {
             imports: 0,
             exports: 0,
             wildcards: false,
-            disallow_bearer: true,
+            // MQTT clients have nothing else; only hosts make users.
+            disallow_bearer: false,
             conn: self.connections_max.into(),
             leaf: 0,
             // Nothing of a tenant is kept in memory alone.
@@ -90,25 +89,30 @@ impl AccountLimits {
     }
 }
 
-fn stored(bytes: u64, count: u64) -> u64 {
-    bytes.saturating_add(count.saturating_mul(RECORD_BYTES_MAX))
-}
-
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+
+    const QUEUES: QueueLimits = QueueLimits {
+        messages_max: 1_000,
+        bytes_max: 1 << 20,
+        letters_max: 10,
+        retention: Duration::from_hours(1),
+        attempts_max: 5,
+    };
 
     #[test]
     fn what_a_tenant_may_keep_fits_its_account_on_each_replica() {
-        let tenant = TenantLimits::default();
-        let check = |replicas: u8| AccountLimits::of(&tenant, 1 << 20, replicas).checked().unwrap().disk_bytes_max;
-        assert!(check(1) > tenant.queued_bytes_max + tenant.state_bytes_max);
+        let check = |replicas: u8| AccountLimits::of(&QUEUES, 1 << 20, replicas).checked().unwrap().disk_bytes_max;
+        assert_eq!(check(1), QUEUES.bytes_max + QUEUES.messages_max * RECORD_BYTES_MAX);
         assert_eq!(check(3), 3 * check(1));
     }
 
     #[test]
     fn no_limit_is_nothing_or_endless() {
-        let good = AccountLimits::of(&TenantLimits::default(), 1 << 20, 1);
+        let good = AccountLimits::of(&QUEUES, 1 << 20, 1);
         let check = |limits: AccountLimits, name: Option<&str>| match (limits.checked(), name) {
             (Ok(_), None) => {}
             (Err(AccountsError::BadLimit { name: found, .. }), Some(name)) => assert_eq!(found, name),

@@ -66,7 +66,7 @@ impl Minter {
 
     /// New credentials of an external agent.
     pub fn agent_user(&self, agent: &AgentUser) -> Result<Credentials, AccountsError> {
-        let AgentUser { tenant, agent: id, lifetime } = agent.checked()?;
+        let AgentUser { tenant, agent: id, lifetime, .. } = agent.checked()?;
         self.user(&Account::Tenant(tenant.clone()), id.as_str(), *lifetime, agent.claims())
     }
 

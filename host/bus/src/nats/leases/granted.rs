@@ -56,9 +56,13 @@ impl Granted {
         serde_json::to_vec(self)
     }
 
+    pub(super) fn is_on(&self, host: HostId) -> bool {
+        self.host == host
+    }
+
     /// Who has it, as this host sees it.
     pub(super) fn holder(&self, own: HostId) -> Holder {
-        let elsewhere = (self.host != own).then_some(self.host);
+        let elsewhere = (!self.is_on(own)).then_some(self.host);
         Holder { agent: self.agent.clone(), producer: self.producer, elsewhere }
     }
 

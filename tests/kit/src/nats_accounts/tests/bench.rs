@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use async_nats::{Client, ConnectError, ConnectOptions, Event, HeaderMap, Message, Request, RequestError};
 use futures_util::StreamExt as _;
-use host_bus::accounts::{Account, AccountLimits, Accounts, AgentUser, Credentials, LIFETIME_MAX, Minter, connect};
+use host_bus::accounts::{
+    Account, AccountLimits, Accounts, AgentUser, Credentials, LIFETIME_MAX, Minter, Transport, connect,
+};
 use host_model::TenantId;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
@@ -66,7 +68,13 @@ impl Bench {
 
     /// Credentials of the external agent `meter` of a tenant.
     pub(super) fn meter(&self, name: &str) -> Credentials {
-        let user = AgentUser { tenant: tenant(name), agent: "meter".parse().unwrap(), lifetime: LIFETIME_MAX };
+        self.meter_over(name, Transport::Nats)
+    }
+
+    /// The same for what it connects with.
+    pub(super) fn meter_over(&self, name: &str, transport: Transport) -> Credentials {
+        let agent = "meter".parse().unwrap();
+        let user = AgentUser { tenant: tenant(name), agent, lifetime: LIFETIME_MAX, transport };
         self.minter.agent_user(&user).unwrap()
     }
 

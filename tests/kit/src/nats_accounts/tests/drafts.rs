@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 use host_bus::accounts::{AgentSubjects, Door, Ingress, Posted};
+use host_model::Envelope;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -22,6 +23,10 @@ impl Door for Keeps {
         let answer = format!("{}/{}", posted.tenant, posted.agent);
         self.0.send(posted).await.unwrap();
         answer.into()
+    }
+
+    fn told(&self, envelope: &Envelope) -> Bytes {
+        envelope.id.to_string().into()
     }
 }
 
