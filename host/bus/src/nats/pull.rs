@@ -9,27 +9,23 @@ use async_nats::jetstream::consumer::pull::Config as PullConfig;
 use async_nats::jetstream::message::Acker;
 use async_nats::jetstream::{AckKind, Message};
 use foldhash::fast::RandomState;
-use futures_util::StreamExt as _;
 use host_model::{DeathCause, MessageId, Queue, TenantId, Timestamp};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
+use super::NatsError;
+use super::batch::Batch;
 use super::connection::Connection;
 use super::done::{End, Ended, Memory};
 use super::keys::KeyExchange;
 use super::settle::{Settles, Settling};
 use super::streams::Streams;
 use super::subjects::KeptSubject;
-use super::{NatsError, failed};
 use crate::backoff::backoff;
 use crate::{Handover, Inbound, Keeper, Kept, Position, SubscriptionId, Verdict};
 
 /// Messages that one request asks for.
 const BATCH_MAX: usize = 256;
-/// Bytes that one request asks for.
-const BATCH_BYTES_MAX: usize = 8 << 20;
-/// How long a request stands.
-const BATCH_WAIT: Duration = Duration::from_secs(5);
 /// How long to wait before a server that could not be asked is asked again.
 const ASK_WAIT: Duration = Duration::from_millis(200);
 /// When a receiver without room is asked again.
@@ -157,10 +153,8 @@ impl Intake {
             Some(consumer) => consumer,
             None => consumer.insert(self.shared.streams.consumer(&self.tenant, &self.queue).await?),
         };
-        let batch = consumer.batch().max_messages(len_max).max_bytes(BATCH_BYTES_MAX).expires(BATCH_WAIT);
-        let mut messages = batch.messages().await.map_err(failed("ask for messages"))?;
-        while let Some(message) = messages.next().await {
-            let message = message.map_err(|source| NatsError { act: "ask for messages", source })?;
+        let mut batch = Batch::ask(&self.shared.connection, consumer, len_max).await?;
+        while let Some(message) = batch.next().await? {
             self.take_in(message);
         }
         Ok(())
