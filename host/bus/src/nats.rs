@@ -3,6 +3,7 @@
 //! Nothing that comes from the server is believed: it is handed to the receivers as bytes, for the gate to verify.
 
 pub mod accounts;
+mod batch;
 mod bindings;
 mod bus;
 mod carrying;

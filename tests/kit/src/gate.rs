@@ -147,6 +147,11 @@ impl Sender {
         self.admit_draft(Target::Queue(raw.parse().expect("a queue")), keyed(key, body), None)
     }
 
+    /// A draft of the test's own.
+    pub fn says(&self, target: Target, draft: Draft) -> Stamped {
+        self.admit_draft(target, draft, None)
+    }
+
     /// A request to an agent, whose answer is awaited under a token.
     pub fn ask(&self, raw: &str, body: &str, token: ReplyToken) -> Stamped {
         self.admit(Target::Queue(raw.parse().expect("a queue")), body, Some(token))

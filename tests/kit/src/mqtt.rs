@@ -1,4 +1,4 @@
-//! A client of MQTT 3.1.1 (OASIS standard, 2014) as far as QoS 0 goes: what an external agent is that speaks no NATS.
+//! A client of MQTT 3.1.1 (OASIS standard, 2014) as far as quality of service 0 goes: what an external agent is that speaks no NATS.
 
 use std::net::Ipv4Addr;
 
@@ -33,7 +33,7 @@ impl Mqtt {
         (kind == CONNACK && body.get(1) == Some(&0)).then_some(mqtt)
     }
 
-    /// Subscribes with QoS 0, and says whether the server lets it.
+    /// Subscribes with quality of service 0, and says whether the server lets it.
     pub async fn subscribe(&mut self, filter: &str) -> bool {
         let mut body = vec![0, 1];
         body.extend(text(filter));
@@ -43,7 +43,7 @@ impl Mqtt {
         sent.is_some() && answered.is_some_and(|(_, body)| body.get(2).is_some_and(|code| *code != REFUSED))
     }
 
-    /// Publishes with QoS 0.
+    /// Publishes with quality of service 0.
     pub async fn publish(&mut self, topic: &str, payload: &[u8]) {
         // A server that has closed the connection is found out by who reads.
         let _ = self.send(PUBLISH, &[&text(topic), payload].concat()).await;

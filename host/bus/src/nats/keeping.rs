@@ -63,7 +63,7 @@ impl Inner {
             let (shared, sending) = (self.shared.clone(), outbox.clone());
             self.spawn(async move {
                 let link = shared.links.of(sending.tenant()).await;
-                sending.run(link.connection.clone(), link.streams.clone()).await;
+                Box::pin(sending.run(link.connection.clone(), link.streams.clone())).await;
             });
             outbox
         };
@@ -106,13 +106,13 @@ impl Inner {
     pub(super) async fn expire(&self, tenant: &TenantId, streams: &Streams, outbox: &Outbox) {
         let (now, retention) = (self.keeper.now(), self.keeper.limits_of(tenant).retention);
         let mut handled: HashMap<Queue, bool> = HashMap::new();
-        for Old { queue, message, subject, is_very_old } in outbox.older_than(now, retention, HANDLED_MAX) {
+        for Old { queue, message, subject, long_ago } in outbox.older_than(now, retention, HANDLED_MAX) {
             let expired = async {
                 let handled = match handled.get(&queue) {
                     Some(handled) => *handled,
                     None => *handled.entry(queue.clone()).or_insert(streams.is_handled(tenant, &queue).await?),
                 };
-                if handled && !is_very_old {
+                if handled && !long_ago {
                     return Ok(false);
                 }
                 streams.delete(tenant, subject).await.map(|()| true)

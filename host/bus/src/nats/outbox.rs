@@ -75,7 +75,7 @@ pub(super) struct Old {
     pub(super) message: MessageId,
     /// Where it lies in the stream, if it does.
     pub(super) subject: String,
-    pub(super) is_very_old: bool,
+    pub(super) long_ago: bool,
 }
 
 /// What one run of sending could not send, and why the first of it was not.
@@ -183,7 +183,7 @@ impl Outbox {
             queue: queue.clone(),
             message: *message,
             subject: kept(&self.tenant, queue, *message, &held.address),
-            is_very_old: is_over(held, age.saturating_add(more)),
+            long_ago: is_over(held, age.saturating_add(more)),
         });
         named.collect()
     }
@@ -226,7 +226,7 @@ impl Outbox {
 
     /// Sends for as long as the tenant is there.
     pub(super) async fn run(self: Arc<Self>, connection: Connection, streams: Streams) {
-        self.over.run_until_cancelled(self.send_on(connection, streams)).await;
+        self.over.run_until_cancelled(Box::pin(self.send_on(connection, streams))).await;
     }
 
     async fn send_on(&self, connection: Connection, streams: Streams) {

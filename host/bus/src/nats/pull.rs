@@ -10,13 +10,14 @@ use async_nats::jetstream::consumer::Consumer;
 use async_nats::jetstream::consumer::pull::Config as PullConfig;
 use async_nats::jetstream::message::Acker;
 use async_nats::jetstream::{AckKind, Message};
-use futures_util::StreamExt as _;
 use host_model::{DeathCause, MessageId, Queue, TenantId, Timestamp};
 use parking_lot::Mutex;
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
 use self::state::{InFlight, Pulled, Receiver, State, remember};
+use super::NatsError;
+use super::batch::Batch;
 use super::connection::Connection;
 use super::done::{End, Ended, Memory};
 use super::keys::KeyExchange;
@@ -25,16 +26,11 @@ use super::peers::Peers;
 use super::settle::{Settles, Settling};
 use super::streams::Streams;
 use super::subjects::KeptSubject;
-use super::{NatsError, failed};
 use crate::backoff::backoff;
 use crate::{Handover, Inbound, Keeper, Kept, Member, Position, SubscriptionId, Verdict};
 
 /// Messages that one request asks for.
 const BATCH_MAX: usize = 256;
-/// Bytes that one request asks for.
-const BATCH_BYTES_MAX: usize = 8 << 20;
-/// How long a request stands.
-const BATCH_WAIT: Duration = Duration::from_secs(5);
 /// How long to wait before a server that could not be asked is asked again.
 const ASK_WAIT: Duration = Duration::from_millis(200);
 /// When a receiver without room is asked again.
@@ -112,7 +108,7 @@ impl Intake {
 
     /// Pulls for as long as the queue is there, whenever there are receivers.
     pub(super) async fn run(self: Arc<Self>) {
-        self.over.run_until_cancelled(self.pull()).await;
+        self.over.run_until_cancelled(Box::pin(self.pull())).await;
     }
 
     async fn pull(&self) {
@@ -176,10 +172,8 @@ impl Intake {
             Some(consumer) => consumer,
             None => consumer.insert(link.streams.consumer(&self.tenant, &self.queue).await?),
         };
-        let batch = consumer.batch().max_messages(len_max).max_bytes(BATCH_BYTES_MAX).expires(BATCH_WAIT);
-        let mut messages = batch.messages().await.map_err(failed("ask for messages"))?;
-        while let Some(message) = messages.next().await {
-            let message = message.map_err(|source| NatsError { act: "ask for messages", source })?;
+        let mut batch = Batch::ask(&link.connection, consumer, len_max).await?;
+        while let Some(message) = batch.next().await? {
             self.take_in(message);
         }
         Ok(())

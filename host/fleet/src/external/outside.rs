@@ -48,16 +48,16 @@ impl Fleet {
 
     /// The way out of an agent, where the bus has one.
     pub(super) fn outlet(&self, party: &Arc<Party>) -> Option<Outlet> {
-        let parts = self.parts();
-        parts.bus.reaches_outside().then(|| {
+        let fleet = self.parts();
+        fleet.bus.reaches_outside().then(|| {
             let outside = Arc::new(Outside {
                 party: party.clone(),
-                bus: parts.bus.clone(),
-                courier: parts.courier.clone(),
-                clock: parts.clock.clone(),
+                bus: fleet.bus.clone(),
+                courier: fleet.courier.clone(),
+                clock: fleet.clock.clone(),
                 until_millis: AtomicU64::new(0),
             });
-            let inbound = parts.courier.inbound(party.clone(), outside.clone());
+            let inbound = fleet.courier.inbound(party.clone(), outside.clone());
             Outlet { outside, inbound, subscriptions: Mutex::default() }
         })
     }

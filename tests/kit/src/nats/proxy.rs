@@ -36,7 +36,10 @@ struct Way {
     latency: Duration,
     /// In 1000 chunks.
     lost: usize,
-    stalled: bool,
+    /// What a client says does not pass.
+    deaf: bool,
+    /// What the server says does not pass.
+    dumb: bool,
     refuses: bool,
     /// Counts cuts: a connection ends with the age it was made in.
     age: u64,
@@ -74,7 +77,12 @@ impl Proxy {
 
     /// Nothing passes any more, and nobody is told: a cable was pulled.
     pub fn stall(&self) {
-        self.way.send_modify(|way| way.stalled = true);
+        self.way.send_modify(|way| (way.deaf, way.dumb) = (true, true));
+    }
+
+    /// The server hears all, and nothing that it says passes any more.
+    pub fn stall_answers(&self) {
+        self.way.send_modify(|way| way.dumb = true);
     }
 
     /// Closes what is connected. Who connects again may.
@@ -119,15 +127,20 @@ async fn carry(client: TcpStream, server: SocketAddr, age: u64, way: watch::Rece
     let ((from_client, to_client), (from_server, to_server)) = (client.into_split(), server.into_split());
     let mut cuts = way.clone();
     tokio::select! {
-        ended = one_way(from_client, to_server, way.clone()) => ended,
-        ended = one_way(from_server, to_client, way) => ended,
+        ended = one_way(from_client, to_server, way.clone(), |way| way.deaf) => ended,
+        ended = one_way(from_server, to_client, way, |way| way.dumb) => ended,
         _ = cuts.wait_for(|way| way.age != age) => Ok(()),
     }
 }
 
-async fn one_way(from: OwnedReadHalf, to: OwnedWriteHalf, way: watch::Receiver<Way>) -> io::Result<()> {
+async fn one_way(
+    from: OwnedReadHalf,
+    to: OwnedWriteHalf,
+    way: watch::Receiver<Way>,
+    stalled: fn(&Way) -> bool,
+) -> io::Result<()> {
     let (sent, coming) = mpsc::channel(UNDER_WAY_MAX);
-    tokio::try_join!(take(from, sent, way.clone()), hand_out(coming, to, way)).map(drop)
+    tokio::try_join!(take(from, sent, way.clone()), hand_out(coming, to, way, stalled)).map(drop)
 }
 
 /// Reads what is sent, and says when it is to arrive.
@@ -154,6 +167,7 @@ async fn hand_out(
     mut coming: mpsc::Receiver<(Instant, Vec<u8>)>,
     mut to: OwnedWriteHalf,
     mut way: watch::Receiver<Way>,
+    stalled: fn(&Way) -> bool,
 ) -> io::Result<()> {
     while let Some((arrives, chunk)) = coming.recv().await {
         // A timer has ticks of a millisecond: what is due already must not wait for the next.
@@ -161,7 +175,7 @@ async fn hand_out(
             sleep_until(arrives).await;
         }
         // With the proxy gone, so is this.
-        let _ = way.wait_for(|way| !way.stalled).await;
+        let _ = way.wait_for(|way| !stalled(way)).await;
         to.write_all(&chunk).await?;
     }
     Ok(())

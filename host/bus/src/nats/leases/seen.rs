@@ -78,7 +78,9 @@ impl Seen {
     /// Changes count from 0 again: the bucket is another one. What is held in it is held on.
     pub(super) fn count_anew(&self) {
         for names in self.tenants.lock().values_mut() {
-            names.values_mut().for_each(|known| known.revision = 0);
+            for known in names.values_mut() {
+                known.revision = 0;
+            }
         }
     }
 
