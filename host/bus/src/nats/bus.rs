@@ -222,12 +222,12 @@ impl Inner {
             .run(),
         );
         self.spawn(self.bindings.clone().run(connection.clone(), streams.clone(), Arc::new(self.clone())));
-        self.spawn(settles.clone().run(connection.clone(), streams.clone(), memory.clone(), self.clone()));
+        self.spawn(settles.clone().run(self.shared.clone(), self.clone()));
         let (read, log_read) = watch::channel(false);
         self.spawn(done::follow(connection.clone(), streams.clone(), memory.clone(), self.clone(), read));
         self.spawn(self.clone().forward_when(log_read));
         let inner = self.clone();
-        self.spawn(pull::progress(move || inner.intakes.read().values().cloned().collect()));
+        self.spawn(pull::progress(self.shared.clone(), move || inner.intakes.read().values().cloned().collect()));
         self.spawn(self.clone().look());
         if let Some(link) = self.shared.links.shared().cloned() {
             let inner = self.clone();

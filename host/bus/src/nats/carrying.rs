@@ -121,13 +121,11 @@ impl Inner {
     pub(super) fn listen(self: &Arc<Self>, tenant: &TenantId) {
         self.changed.notify_one();
         let inner = self.clone();
-        if self.local.receives_in(tenant) {
-            self.reach(tenant);
-        }
         self.listening.follow(
             tenant,
             || self.local.receives_in(tenant),
             move |tenant, over| {
+                inner.reach(&tenant);
                 let task = inner.clone().hear(tenant, over);
                 inner.spawn(task);
             },
@@ -169,17 +167,27 @@ impl Inner {
             async |subject| connection.client.subscribe(subject).await.map_err(failed("listen to a tenant"));
         let mut messages = subscribe(subjects::all_of(tenant)).await?;
         let mut shown = subscribe(subjects::all_shown_of(tenant)).await?;
-        // Other hosts are told on another connection, which the server may read before this one.
-        connection.up().await;
-        connection.settled().await;
-        self.listening.set_heard(tenant);
-        self.changed.notify_one();
+        let mut heard = std::pin::pin!(self.say_what_is_heard(connection, tenant));
         loop {
             tokio::select! {
                 Some(message) = messages.next() => wire::take_in(tenant, &message, &self.local, &self.peers),
                 Some(message) = shown.next() => wire::show(tenant, &message, &self.local),
+                () = &mut heard => {}
                 else => return Ok(()),
             }
+        }
+    }
+
+    /// Other hosts are told on another connection, which the server may read before this one, and which may be up while this one is not.
+    async fn say_what_is_heard(&self, connection: &Connection, tenant: &TenantId) {
+        loop {
+            connection.up().await;
+            connection.settled().await;
+            self.listening.set_heard(tenant, true);
+            self.changed.notify_one();
+            connection.down().await;
+            self.listening.set_heard(tenant, false);
+            self.changed.notify_one();
         }
     }
 }

@@ -83,7 +83,8 @@ impl Inner {
     pub(super) async fn look_once(&self) {
         let outboxes: Vec<_> = self.outboxes.read().iter().map(|(id, outbox)| (id.clone(), outbox.clone())).collect();
         for (tenant, outbox) in outboxes {
-            let Some(link) = self.shared.links.now(&tenant) else { continue };
+            let up = self.shared.links.now(&tenant).filter(|link| link.connection.is_up());
+            let Some(link) = up else { continue };
             self.expire(&tenant, &link.streams, &outbox).await;
             for ended in outbox.known_ends(&self.shared.memory) {
                 self.ended(&tenant, &ended);

@@ -86,6 +86,14 @@ impl Links {
         }
     }
 
+    /// Whether a tenant's connection is open, and up.
+    pub(super) fn are_up(&self, tenant: &TenantId) -> bool {
+        match &self.accounts {
+            None => self.hosts.connection.is_up(),
+            Some(_) => self.now(tenant).is_some_and(|link| link.connection.is_up()),
+        }
+    }
+
     /// A tenant's link, once it is open. Never returns for one that nobody begins to open.
     pub(super) async fn of(&self, tenant: &TenantId) -> Arc<Link> {
         let Some(in_accounts) = &self.accounts else { return self.hosts.clone() };

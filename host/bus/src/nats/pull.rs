@@ -23,7 +23,7 @@ use super::done::{End, Ended, Memory};
 use super::keys::KeyExchange;
 use super::links::{Link, Links};
 use super::peers::Peers;
-use super::settle::{Settles, Settling};
+use super::settle::{Settles, Settling, tell};
 use super::streams::Streams;
 use super::subjects::KeptSubject;
 use crate::backoff::backoff;
@@ -94,7 +94,7 @@ impl Intake {
     pub(super) fn remove(&self, id: SubscriptionId) {
         let mut state = self.state.lock();
         state.receivers.retain(|receiver| receiver.id != id);
-        if state.receivers.is_empty() {
+        if state.is_deserted() {
             self.deserted.notify_one();
         }
         self.offer_waiting(&mut state);
@@ -187,7 +187,7 @@ impl Intake {
                 let mut state = self.state.lock();
                 self.offer_waiting(&mut state);
                 let room = if self.reads(&state) { state.room() } else { 0 };
-                (room, state.is_any_full(), state.receivers.is_empty() && !state.waiting.is_empty())
+                (room, state.is_any_full(), state.is_deserted() && !state.waiting.is_empty())
             };
             if room > 0 {
                 return room;
@@ -207,7 +207,7 @@ impl Intake {
     /// Nobody came for what waits here.
     fn give_back_if_deserted(&self) {
         let mut state = self.state.lock();
-        if state.receivers.is_empty() {
+        if state.is_deserted() {
             self.give_back(&mut state);
         }
     }
@@ -215,7 +215,7 @@ impl Intake {
     /// The server has what waits here handed out elsewhere, in the same order.
     fn give_back(&self, state: &mut State) {
         for pulled in state.waiting.drain(..) {
-            self.shared.settles.push(Settling::Later { acker: pulled.acker, after: None });
+            self.shared.settles.push(Settling::Later { tenant: self.tenant.clone(), acker: pulled.acker, after: None });
         }
     }
 
@@ -230,7 +230,7 @@ impl Intake {
         let Some(read) = self.read(&message) else {
             tracing::error!(tenant = %self.tenant, queue = %self.queue, "a message in the stream has a subject that no host writes");
             let (_, acker) = message.split();
-            return self.shared.settles.push(Settling::Forget { acker: Arc::new(acker) });
+            return self.shared.settles.push(Settling::Forget { tenant: self.tenant.clone(), acker: Arc::new(acker) });
         };
         let (subject, position, delivered, published) = read;
         let (body, acker) = message.split();
@@ -289,13 +289,13 @@ impl Intake {
         let mut all: Vec<Pulled> = held.chain(waiting.drain(..)).collect();
         all.sort_by_key(|pulled| pulled.position);
         for pulled in all {
-            self.shared.settles.push(Settling::Later { acker: pulled.acker, after: None });
+            self.shared.settles.push(Settling::Later { tenant: self.tenant.clone(), acker: pulled.acker, after: None });
         }
         self.deserted.notify_one();
     }
 
     fn offer_waiting(&self, state: &mut State) {
-        if !self.shared.links.now(&self.tenant).is_some_and(|link| link.connection.is_up()) {
+        if !self.shared.links.are_up(&self.tenant) {
             // By now another host may have it.
             return state.waiting.clear();
         }
@@ -350,7 +350,7 @@ impl Intake {
             // What this host does not know another may: it waits for one that does, or until it is too old.
             Handover::Quarantined(KEY_UNKNOWN) => {
                 let after = Some(backoff(*attempt, None));
-                self.shared.settles.push(Settling::Later { acker: pulled.acker, after });
+                self.shared.settles.push(Settling::Later { tenant: self.tenant.clone(), acker: pulled.acker, after });
                 None
             }
             Handover::Quarantined(code) => {
@@ -380,7 +380,11 @@ impl Intake {
             Verdict::Retry { after, .. } if attempts_left => {
                 in_flight.remove(&message);
                 remember(tries, message, failures);
-                self.shared.settles.push(Settling::Later { acker, after: Some(backoff(failures, after)) });
+                self.shared.settles.push(Settling::Later {
+                    tenant: self.tenant.clone(),
+                    acker,
+                    after: Some(backoff(failures, after)),
+                });
             }
             Verdict::Back => {
                 if let Some(InFlight { pulled, .. }) = in_flight.remove(&message) {
@@ -421,15 +425,13 @@ impl Intake {
 }
 
 /// Tells the server now and then what this host is still at.
-pub(super) async fn progress(intakes: impl Fn() -> Vec<Arc<Intake>>) {
+pub(super) async fn progress(shared: Arc<Shared>, intakes: impl Fn() -> Vec<Arc<Intake>>) {
     let mut ticks = tokio::time::interval(super::streams::ACK_WAIT / 3);
     loop {
         ticks.tick().await;
         for intake in intakes() {
             for acker in intake.held() {
-                if let Err(error) = acker.ack_with(AckKind::Progress).await {
-                    tracing::debug!(%error, "the server was not told that a message is being handled");
-                }
+                tell(&shared, &intake.tenant, &acker, AckKind::Progress).await;
             }
         }
     }

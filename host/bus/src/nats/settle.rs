@@ -11,8 +11,8 @@ use host_model::{MessageId, Queue, TenantId};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-use super::connection::Connection;
-use super::done::{self, Ended, Memory};
+use super::done::{self, Ended};
+use super::pull::Shared;
 use super::streams::Streams;
 use super::{NatsError, failed};
 
@@ -22,6 +22,8 @@ const BATCH_MAX: usize = 1_024;
 const ENTRY_BYTES_MAX: usize = 256 << 10;
 /// Endings that wait. With more of them nothing else is taken from a stream.
 const WAITING_MAX: usize = 16_384;
+/// How long a connection may take to take an acknowledgement: it does at once, or is going down.
+const TELL_MAX: Duration = Duration::from_millis(500);
 /// How long to wait before a log that could not be written is tried again.
 const WRITE_WAIT: Duration = Duration::from_millis(200);
 
@@ -30,9 +32,9 @@ pub(super) enum Settling {
     /// It has ended. Without an acker it is told to the log alone.
     Ended { tenant: TenantId, ended: Ended, acker: Option<Arc<Acker>> },
     /// It is nothing that was kept.
-    Forget { acker: Arc<Acker> },
+    Forget { tenant: TenantId, acker: Arc<Acker> },
     /// It is to be handed out again, at once or after a while.
-    Later { acker: Arc<Acker>, after: Option<Duration> },
+    Later { tenant: TenantId, acker: Arc<Acker>, after: Option<Duration> },
 }
 
 /// What waits to be told. Bounded by what receivers may have in flight, and [`WAITING_MAX`] for what ends without one.
@@ -86,13 +88,8 @@ impl Settles {
     }
 
     /// Tells for as long as the host runs.
-    pub(super) async fn run(
-        self,
-        connection: Connection,
-        streams: Streams,
-        memory: Arc<Memory>,
-        on_acknowledged: Arc<dyn OnAcknowledged>,
-    ) {
+    pub(super) async fn run(self, shared: Arc<Shared>, on_acknowledged: Arc<dyn OnAcknowledged>) {
+        let Shared { connection, streams, .. } = &*shared;
         loop {
             let batch = self.take();
             if batch.is_empty() {
@@ -105,11 +102,13 @@ impl Settles {
                     Settling::Ended { tenant, ended: how, acker } => {
                         ended.entry(tenant).or_default().push((how, acker));
                     }
-                    Settling::Forget { acker } => tell(&acker, AckKind::Ack).await,
-                    Settling::Later { acker, after } => tell(&acker, AckKind::Nak(after)).await,
+                    Settling::Forget { tenant, acker } => tell(&shared, &tenant, &acker, AckKind::Ack).await,
+                    Settling::Later { tenant, acker, after } => {
+                        tell(&shared, &tenant, &acker, AckKind::Nak(after)).await;
+                    }
                 }
             }
-            while let Err(error) = write(&streams, &ended).await {
+            while let Err(error) = write(streams, &ended).await {
                 tracing::warn!(
                     error = error.source.to_string(),
                     "what was handled cannot be written down; it is tried again"
@@ -118,7 +117,7 @@ impl Settles {
                 connection.up().await;
             }
             for (tenant, endings) in ended {
-                acknowledge(&memory, &*on_acknowledged, &tenant, endings).await;
+                acknowledge(&shared, &*on_acknowledged, &tenant, endings).await;
             }
         }
     }
@@ -168,15 +167,16 @@ fn entries<'a>(endings: impl Iterator<Item = &'a Ended>, bytes_max: usize) -> Ve
 
 /// Acknowledges what is in the log. The server takes acknowledgements of one connection in order, so that its answer to the last one
 /// stands for all; one that is lost all the same comes back, and is known from the log.
-async fn acknowledge(memory: &Memory, on_acknowledged: &dyn OnAcknowledged, tenant: &TenantId, mut endings: Endings) {
+async fn acknowledge(shared: &Shared, on_acknowledged: &dyn OnAcknowledged, tenant: &TenantId, mut endings: Endings) {
     for (ended, _) in &endings {
-        memory.add(tenant, ended);
+        shared.memory.add(tenant, ended);
     }
     let last = endings.pop();
     for acker in endings.iter().filter_map(|(_, acker)| acker.as_ref()) {
-        tell(acker, AckKind::Ack).await;
+        tell(shared, tenant, acker, AckKind::Ack).await;
     }
     if let Some((_, Some(acker))) = &last
+        && shared.links.are_up(tenant)
         && let Err(error) = acker.double_ack().await
     {
         tracing::debug!(%error, "an acknowledgement was not confirmed");
@@ -186,9 +186,16 @@ async fn acknowledge(memory: &Memory, on_acknowledged: &dyn OnAcknowledged, tena
     }
 }
 
-async fn tell(acker: &Acker, kind: AckKind) {
-    if let Err(error) = acker.ack_with(kind).await {
-        tracing::debug!(%error, "the server was not told of a message; it hands it out again");
+/// Over a connection that is down nothing is said: its turn would come when it is up again, and until then the other tenants' endings
+/// would wait.
+pub(super) async fn tell(shared: &Shared, tenant: &TenantId, acker: &Acker, kind: AckKind) {
+    if !shared.links.are_up(tenant) {
+        return;
+    }
+    match tokio::time::timeout(TELL_MAX, acker.ack_with(kind)).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::debug!(%error, "the server was not told of a message; it hands it out again"),
+        Err(_) => tracing::debug!(%tenant, "a connection takes nothing; the server hands a message out again"),
     }
 }
 

@@ -51,9 +51,9 @@ impl Listening {
 }
 
 impl Listening {
-    pub(super) fn set_heard(&self, tenant: &TenantId) {
+    pub(super) fn set_heard(&self, tenant: &TenantId, to: bool) {
         if let Some(heard) = self.0.lock().get_mut(tenant) {
-            heard.heard = true;
+            heard.heard = to;
         }
     }
 

@@ -87,6 +87,11 @@ impl State {
         self.in_flight.contains_key(&message) || self.waiting.iter().any(waits)
     }
 
+    /// Whether nobody takes what was kept: who receives may take volatile messages alone.
+    pub(super) fn is_deserted(&self) -> bool {
+        self.receivers.iter().all(|receiver| receiver.in_flight_max == 0)
+    }
+
     pub(super) fn is_any_full(&self) -> bool {
         self.receivers.iter().any(|receiver| receiver.full)
     }
