@@ -9,13 +9,14 @@ use std::time::Duration;
 use host_bus::{Acquired, Lease, LeaseError, LeaseTtl, Leases};
 use host_engine::Program;
 use host_model::{LeaseId, LeaseName, LeaseScope};
+use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::agent::{Agent, Spec};
 use crate::fleet::Fleet;
-use crate::seat::{Seat, places};
+use crate::seat::{Place, Seat, places};
 use crate::seats::Seats;
 
 /// For how long a leader has the lease without renewing it, in milliseconds: a dead one is followed after that and one round.
@@ -42,6 +43,17 @@ struct Ballot {
     leading: Option<Leading>,
     /// Told that it cannot be known who leads.
     troubled: bool,
+    /// Fills places that nobody has: a start may take longer than a lease lasts.
+    refilling: Option<JoinHandle<()>>,
+}
+
+/// What a place is filled with.
+struct Places {
+    fleet: Fleet,
+    agent: Arc<Agent>,
+    spec: Arc<Spec>,
+    program: Arc<Program>,
+    seats: Arc<Seats>,
 }
 
 struct Leading {
@@ -61,7 +73,7 @@ impl Election {
     ) -> Self {
         let (fleet, agent, spec) = (fleet.clone(), agent.clone(), spec.clone());
         let (program, seats) = (program.clone(), seats.clone());
-        let ballot = Ballot { fleet, agent, spec, program, seats, leading: None, troubled: false };
+        let ballot = Ballot { fleet, agent, spec, program, seats, leading: None, troubled: false, refilling: None };
         Self {
             ballot: Arc::new(tokio::sync::Mutex::new(ballot)),
             stop: CancellationToken::new(),
@@ -85,7 +97,13 @@ impl Election {
         self.stop.cancel();
         self.rounds.close();
         self.rounds.wait().await;
-        self.ballot.lock().await.step_down().await;
+        let mut ballot = self.ballot.lock().await;
+        ballot.step_down().await;
+        if let Some(refilling) = ballot.refilling.take()
+            && let Err(error) = refilling.await
+        {
+            ballot.note(&error);
+        }
     }
 }
 
@@ -104,10 +122,10 @@ impl Ballot {
         if let Some(leading) = self.leading.take() {
             self.leading = self.stay(&*leases, leading).await;
         }
-        self.refill().await;
         if self.leading.is_none() {
             self.leading = self.elect(&*leases).await;
         }
+        self.refill();
     }
 
     /// Whether the leader goes on: with an instance that is up, and the lease renewed, or not run out yet.
@@ -136,19 +154,16 @@ impl Ballot {
         None
     }
 
-    /// A fresh one in each place that nobody has.
-    async fn refill(&self) {
-        let taken: Vec<u32> = self.seats.all().iter().map(|seat| seat.place.number).collect();
-        for place in places(&self.spec).into_iter().filter(|place| !taken.contains(&place.number)) {
-            let Ok(tenant) = self.fleet.tenant(&self.agent.tenant) else { return };
-            let seat = self.fleet.take_place(&tenant, &self.agent, &self.spec, &self.program, place, SEAT_START_MAX);
-            match seat.await {
-                Ok(seat) => {
-                    seat.mailbox.release();
-                    self.seats.add(Arc::new(seat));
-                }
-                Err(error) => return self.note(&error),
-            }
+    /// Has a fresh one start in each place that nobody has, one round at a time.
+    fn refill(&mut self) {
+        if self.refilling.as_ref().is_some_and(|task| !task.is_finished()) {
+            return;
+        }
+        let (fleet, agent, spec) = (self.fleet.clone(), self.agent.clone(), self.spec.clone());
+        let places = Places { fleet, agent, spec, program: self.program.clone(), seats: self.seats.clone() };
+        let free = places.free();
+        if !free.is_empty() {
+            self.refilling = Some(tokio::spawn(async move { places.fill(free).await }));
         }
     }
 
@@ -209,6 +224,30 @@ impl Ballot {
 
     fn note(&self, why: &dyn std::fmt::Display) {
         tracing::error!(tenant = %self.agent.tenant, agent = %self.agent.id, %why, "nobody may lead");
+    }
+}
+
+impl Places {
+    fn free(&self) -> Vec<Place> {
+        let taken: Vec<u32> = self.seats.all().iter().map(|seat| seat.place.number).collect();
+        places(&self.spec).into_iter().filter(|place| !taken.contains(&place.number)).collect()
+    }
+
+    async fn fill(&self, free: Vec<Place>) {
+        for place in free {
+            let Ok(tenant) = self.fleet.tenant(&self.agent.tenant) else { return };
+            let seat = self.fleet.take_place(&tenant, &self.agent, &self.spec, &self.program, place, SEAT_START_MAX);
+            match seat.await {
+                Ok(seat) => {
+                    seat.mailbox.release();
+                    self.seats.add(Arc::new(seat));
+                }
+                Err(why) => {
+                    tracing::error!(tenant = %self.agent.tenant, agent = %self.agent.id, %why, "a place stays empty");
+                    return;
+                }
+            }
+        }
     }
 }
 

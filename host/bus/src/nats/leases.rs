@@ -105,10 +105,12 @@ impl NatsLeases {
 #[async_trait]
 impl Leases for NatsLeases {
     async fn acquire(&self, name: &LeaseName, holder: &Holder, ttl: LeaseTtl) -> Result<Acquired, LeaseError> {
+        self.0.may_grant()?;
         self.0.in_time(self.0.acquire(name, holder, ttl)).await
     }
 
     async fn renew(&self, lease: &Lease, ttl: LeaseTtl) -> Result<Option<Lease>, LeaseError> {
+        self.0.may_grant()?;
         self.0.in_time(self.0.change(lease, |granted| granted.renewed(ttl))).await
     }
 
@@ -133,6 +135,12 @@ impl Leases for NatsLeases {
 }
 
 impl Inner {
+    /// Servers that may lose what they acknowledged may have the same token granted twice.
+    fn may_grant(&self) -> Result<(), LeaseError> {
+        let health = self.connection.health();
+        if health.refuses() { Err(unknown("rely on the NATS servers")(health.as_str())) } else { Ok(()) }
+    }
+
     async fn in_time<T>(&self, asked: impl Future<Output = Result<T, LeaseError>>) -> Result<T, LeaseError> {
         let answer = tokio::time::timeout(ANSWER_MAX, asked).await;
         let answer = answer.unwrap_or_else(|late| Err(unknown("hear of a lease in time")(late)));
@@ -232,7 +240,8 @@ impl Inner {
         let entry = bucket.entry(granted::key(name)).await.map_err(unknown("read a lease"))?;
         match entry {
             Some(entry) => self.see(name, &entry),
-            None => self.seen.see_none(name, 0),
+            // It was lost, or deleted: who holds it goes on, and the next change is its first.
+            None => self.seen.count_anew_of(name),
         }
         Ok(())
     }
@@ -294,11 +303,12 @@ impl Inner {
         }
     }
 
-    /// A bucket that was lost and made anew counts its changes from 1.
+    /// A bucket that was lost and made anew counts its changes from 1, and one that lost its last changes from before them.
     fn recognise(&self, bucket: &kv::Store) {
         let made = |bucket: &kv::Store| bucket.stream.cached_info().created;
         let known = self.bucket.borrow().as_ref().map(made);
-        if known.is_some_and(|known| known != made(bucket)) {
+        let went_back = bucket.stream.cached_info().state.last_sequence < self.seen.last_revision();
+        if went_back || known.is_some_and(|known| known != made(bucket)) {
             tracing::warn!("the leases in NATS were lost: what is held goes on");
             self.seen.count_anew();
         }
@@ -311,7 +321,11 @@ impl Inner {
             return Ok(());
         };
         self.see(&name, entry);
-        self.heard(&name).await.map_err(failed("refuse what is done under an earlier grant"))
+        if let Err(error) = self.heard(&name).await {
+            // The next word of this lease tries it again; the others are not to wait for it.
+            tracing::error!(lease = entry.key, %error, "what is done under an earlier grant cannot be refused on this disk");
+        }
+        Ok(())
     }
 
     /// Deletes what is forgotten here, unless somebody else was granted it meanwhile.

@@ -5,7 +5,7 @@
 
 mod cell;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,9 +27,12 @@ use super::bindings::Bindings;
 use super::connection::Connection;
 use super::streams::Streams;
 use super::{NatsError, failed};
+use crate::KeepHealth;
 
-/// How long one step may take: reading, writing, or listing.
+/// How long reading or writing may take.
 const ANSWER_MAX: Duration = Duration::from_secs(2);
+/// How long listing may take: a tenant may keep a hundred thousand keys.
+const LIST_MAX: Duration = Duration::from_secs(10);
 /// For how long a cell that was cleared is seen as empty, in whole seconds; then the server forgets it.
 const CLEARED_FOR: &str = "1s";
 /// When the value of a cell is gone, in milliseconds since the Unix epoch.
@@ -57,6 +60,9 @@ pub enum SharedStateError {
     /// No server answers. What was to be changed may have been.
     #[error("no NATS server answers")]
     Disconnected,
+    /// The servers do not keep what is promised of them: nothing is written.
+    #[error("the NATS servers are not to be relied on: {}", .0.as_str())]
+    Refused(KeepHealth),
     /// NATS refuses.
     #[error(transparent)]
     Nats(#[from] NatsError),
@@ -130,8 +136,7 @@ impl SharedState {
             allow_message_ttl: true,
             ..Config::default()
         };
-        let made = self.streams.jetstream().get_or_create_stream(config).await;
-        made.map_err(failed("have the stream of a tenant's state"))?;
+        self.streams.have(config, "have the stream of a tenant's state").await?;
         self.open.lock().insert(tenant.clone());
         Ok(())
     }
@@ -171,6 +176,10 @@ impl SharedState {
 
     /// Changes cells as one step. False, and nothing is changed, if one of them is not what it was when it was read.
     pub async fn change(&self, tenant: &TenantId, changes: &[StateChange]) -> Result<bool, SharedStateError> {
+        let health = self.connection.health();
+        if health.refuses() {
+            return Err(SharedStateError::Refused(health));
+        }
         self.in_time(tenant, self.send(tenant, changes)).await
     }
 
@@ -199,7 +208,7 @@ impl SharedState {
         tenant: &TenantId,
         agent: Option<&AgentId>,
     ) -> Result<Vec<StateEntry>, SharedStateError> {
-        self.in_time(tenant, self.list(tenant, agent)).await
+        self.within(LIST_MAX, tenant, self.list(tenant, agent)).await
     }
 
     async fn list(&self, tenant: &TenantId, agent: Option<&AgentId>) -> Result<Vec<StateEntry>, NatsError> {
@@ -214,20 +223,31 @@ impl SharedState {
         let consumer = stream.map_err(failed(act))?.create_consumer(config).await.map_err(failed(act))?;
         let mut left = consumer.cached_info().num_pending;
         let mut messages = consumer.messages().await.map_err(failed(act))?;
-        let mut entries = Vec::new();
+        let mut entries = HashMap::new();
         while left > 0
             && let Some(message) = messages.next().await
         {
             let message = message.map_err(failed(act))?;
             let info = message.info().map_err(failed(act))?;
             left = info.pending;
-            entries.extend(entry(tenant, &message, info.stream_sequence));
+            let (subject, revision) = (message.subject.clone(), info.stream_sequence);
+            // One that is changed meanwhile comes twice: the later word counts.
+            entries.insert(subject, entry(tenant, &message, revision));
         }
-        Ok(entries)
+        Ok(entries.into_values().flatten().collect())
     }
 
     async fn in_time<T>(
         &self,
+        tenant: &TenantId,
+        work: impl Future<Output = Result<T, NatsError>>,
+    ) -> Result<T, SharedStateError> {
+        self.within(ANSWER_MAX, tenant, work).await
+    }
+
+    async fn within<T>(
+        &self,
+        time_max: Duration,
         tenant: &TenantId,
         work: impl Future<Output = Result<T, NatsError>>,
     ) -> Result<T, SharedStateError> {
@@ -238,7 +258,7 @@ impl SharedState {
             self.have(tenant).await?;
             work.await
         };
-        let done = tokio::time::timeout(ANSWER_MAX, work).await.map_err(|_| SharedStateError::Disconnected)?;
+        let done = tokio::time::timeout(time_max, work).await.map_err(|_| SharedStateError::Disconnected)?;
         if done.is_err() {
             // A stream that somebody deleted is made anew at the next step.
             self.open.lock().remove(tenant);

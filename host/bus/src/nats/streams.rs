@@ -70,7 +70,7 @@ impl Streams {
     }
 
     /// Makes a stream, or has one that is there keep messages as this host promises.
-    async fn have(&self, config: Config, act: &'static str) -> Result<Stream, NatsError> {
+    pub(super) async fn have(&self, config: Config, act: &'static str) -> Result<Stream, NatsError> {
         let stream = self.jetstream.get_or_create_stream(&config).await.map_err(failed(act))?;
         if keeps_as_well_as(&stream.cached_info().config, &config) {
             return Ok(stream);
@@ -241,6 +241,8 @@ fn keeps_as_well_as(there: &Config, wanted: &Config) -> bool {
         && there.max_messages_per_subject.max(0) == wanted.max_messages_per_subject
         && there.discard_new_per_subject == wanted.discard_new_per_subject
         && there.max_age == wanted.max_age
+        && there.allow_atomic_publish == wanted.allow_atomic_publish
+        && there.allow_message_ttl == wanted.allow_message_ttl
         && there.max_messages <= 0
         && there.max_bytes <= 0
 }

@@ -188,6 +188,7 @@ fn refused(error: SharedStateError) -> Refusal {
         SharedStateError::Disconnected => {
             Refusal::Unavailable(RefusalNumbers::of("nats-disconnected").retry_after_ms(RETRY_MS))
         }
+        SharedStateError::Refused(health) => Refusal::Unavailable(RefusalNumbers::of(health.as_str())),
         error => failed("state", &error),
     }
 }

@@ -14,6 +14,15 @@ fn bind(host: &NatsHost) {
     host.bus.bind(Binding { tenant, agent, topics: Vec::new(), shared: Vec::new() });
 }
 
+async fn are_in_the_stream(server: &NatsServer, count: u64) {
+    let jetstream = tests_kit::async_nats::jetstream::new(server.connect().await);
+    let all_there = async || {
+        let mut stream = jetstream.get_stream("tenant-acme").await.ok()?;
+        (stream.info().await.ok()?.state.messages == count).then_some(())
+    };
+    eventually("all are in the stream", all_there).await;
+}
+
 async fn handles_in_order(host: &NatsHost, desk: &Arc<Desk>, numbers: std::ops::Range<u32>) {
     for number in numbers {
         assert_eq!(desk.done(&host.bus).await.0, number.to_string());
@@ -32,6 +41,8 @@ async fn with_nats_down_messages_wait_here_and_then_go_on_in_their_order() {
         }
     };
     keep(0..100).await;
+    // What is on its way when the line is cut may be overtaken by what is sent after it.
+    are_in_the_stream(&server, 100).await;
     server.kill();
     host.is(KeepHealth::Disconnected).await;
     keep(100..700).await;
@@ -110,11 +121,7 @@ async fn a_stream_that_was_deleted_is_rebuilt_and_the_loss_is_told() {
         host.bus.keep(sender.to_agent("kb", &number.to_string())).await.unwrap();
     }
     let jetstream = tests_kit::async_nats::jetstream::new(server.connect().await);
-    let all_there = async || {
-        let mut stream = jetstream.get_stream("tenant-acme").await.ok()?;
-        (stream.info().await.ok()?.state.messages == 50).then_some(())
-    };
-    eventually("all are in the stream", all_there).await;
+    are_in_the_stream(&server, 50).await;
     jetstream.delete_stream("tenant-acme").await.unwrap();
     let told = async || {
         host.bus.tend().await;
