@@ -28,8 +28,10 @@ use super::connection::Connection;
 use super::streams::Streams;
 use super::{NatsError, failed};
 
-/// How long one step may take: reading, writing, or listing.
+/// How long reading or writing may take.
 const ANSWER_MAX: Duration = Duration::from_secs(2);
+/// How long listing may take: a tenant may keep a hundred thousand keys.
+const LIST_MAX: Duration = Duration::from_secs(10);
 /// For how long a cell that was cleared is seen as empty, in whole seconds; then the server forgets it.
 const CLEARED_FOR: &str = "1s";
 /// When the value of a cell is gone, in milliseconds since the Unix epoch.
@@ -199,7 +201,7 @@ impl SharedState {
         tenant: &TenantId,
         agent: Option<&AgentId>,
     ) -> Result<Vec<StateEntry>, SharedStateError> {
-        self.in_time(tenant, self.list(tenant, agent)).await
+        self.within(LIST_MAX, tenant, self.list(tenant, agent)).await
     }
 
     async fn list(&self, tenant: &TenantId, agent: Option<&AgentId>) -> Result<Vec<StateEntry>, NatsError> {
@@ -231,6 +233,15 @@ impl SharedState {
         tenant: &TenantId,
         work: impl Future<Output = Result<T, NatsError>>,
     ) -> Result<T, SharedStateError> {
+        self.within(ANSWER_MAX, tenant, work).await
+    }
+
+    async fn within<T>(
+        &self,
+        time_max: Duration,
+        tenant: &TenantId,
+        work: impl Future<Output = Result<T, NatsError>>,
+    ) -> Result<T, SharedStateError> {
         if !self.connection.is_up() {
             return Err(SharedStateError::Disconnected);
         }
@@ -238,7 +249,7 @@ impl SharedState {
             self.have(tenant).await?;
             work.await
         };
-        let done = tokio::time::timeout(ANSWER_MAX, work).await.map_err(|_| SharedStateError::Disconnected)?;
+        let done = tokio::time::timeout(time_max, work).await.map_err(|_| SharedStateError::Disconnected)?;
         if done.is_err() {
             // A stream that somebody deleted is made anew at the next step.
             self.open.lock().remove(tenant);

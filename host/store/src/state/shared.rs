@@ -188,7 +188,7 @@ fn refused(error: SharedStateError) -> Refusal {
         SharedStateError::Disconnected => {
             Refusal::Unavailable(RefusalNumbers::of("nats-disconnected").retry_after_ms(RETRY_MS))
         }
-        error => failed("state", &error),
+        error @ SharedStateError::Nats(_) => failed("state", &error),
     }
 }
 

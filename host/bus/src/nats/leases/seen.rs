@@ -77,8 +77,8 @@ impl Seen {
 
     /// Changes count from 0 again: the bucket is another one. What is held in it is held on.
     pub(super) fn count_anew(&self) {
-        for names in self.tenants.lock().values_mut() {
-            names.values_mut().for_each(|known| known.revision = 0);
+        for known in self.tenants.lock().values_mut().flat_map(HashMap::values_mut) {
+            known.revision = 0;
         }
     }
 
@@ -137,5 +137,95 @@ impl Latest {
     /// The token that this host's disk has not heard of.
     pub(super) fn to_raise(&self) -> Option<FencingToken> {
         (self.granted.token > self.raised).then_some(self.granted.token)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    use host_model::{Incarnation, LeaseId, Producer, Timestamp};
+
+    use super::*;
+    use crate::{Holder, LeaseTtl};
+
+    /// A clock that a test moves.
+    #[derive(Default)]
+    struct Moved(AtomicU64);
+
+    impl Clock for Moved {
+        fn now(&self) -> Timestamp {
+            Timestamp::from_millis(0)
+        }
+
+        fn uptime_millis(&self) -> u64 {
+            self.0.load(Ordering::Relaxed)
+        }
+    }
+
+    fn name(id: &str) -> LeaseName {
+        let scope = LeaseScope::Group("search".parse().unwrap());
+        LeaseName { tenant: "acme".parse().unwrap(), scope, id: id.parse().unwrap_or_else(|_| LeaseId::leader()) }
+    }
+
+    fn granted(token: u64, host: u64) -> Granted {
+        let producer = Producer::new(Timestamp::from_millis(1), Incarnation(1));
+        let holder = Holder { agent: "kb".parse().unwrap(), producer, elsewhere: None };
+        Granted::new(FencingToken(token), HostId(host), &holder, LeaseTtl::from_millis(3_000).unwrap())
+    }
+
+    fn seen() -> (Seen, Arc<Moved>) {
+        let clock = Arc::<Moved>::default();
+        (Seen::nothing(HostId(1), clock.clone()), clock)
+    }
+
+    fn live(seen: &Seen, name: &LeaseName) -> Option<(u64, u64)> {
+        let lease = seen.live(name, &seen.latest(name)?)?;
+        Some((lease.token.0, lease.remaining.as_millis().try_into().unwrap()))
+    }
+
+    #[test]
+    fn a_lease_ends_by_this_hosts_clock_and_its_holder_counts_from_before_it_asked() {
+        let (seen, clock) = seen();
+        let name = name("leader");
+        clock.0.store(500, Ordering::Relaxed);
+        seen.see(&name, 7, granted(1, 1), 500);
+        seen.see(&name, 7, granted(1, 1), 100);
+        assert_eq!(live(&seen, &name), Some((1, 2_600)), "asked for before the bucket told of it");
+        clock.0.store(3_099, Ordering::Relaxed);
+        assert_eq!(live(&seen, &name), Some((1, 1)));
+        clock.0.store(3_100, Ordering::Relaxed);
+        assert_eq!(live(&seen, &name), None);
+        seen.see(&name, 8, granted(1, 1).given_back(), 3_100);
+        assert_eq!(live(&seen, &name), None);
+    }
+
+    #[test]
+    fn an_older_change_says_nothing_and_no_change_lowers_a_token() {
+        let (seen, _) = seen();
+        let name = name("leader");
+        let fence = |token| Fence { name: name.clone(), token: FencingToken(token) };
+        seen.see(&name, 9, granted(5, 2), 0);
+        seen.see(&name, 8, granted(4, 1), 0);
+        assert_eq!(live(&seen, &name), Some((5, 3_000)));
+        assert_eq!(seen.check(&fence(4)), Err(Fenced { token: FencingToken(4), latest: FencingToken(5) }));
+        assert_eq!(seen.check(&fence(5)), Ok(()));
+        // Another bucket counts from 1 again, and may know of no grant.
+        seen.count_anew();
+        seen.see(&name, 1, granted(1, 1), 0);
+        assert_eq!(seen.latest(&name).map(|latest| (latest.revision, latest.granted.token.0)), Some((1, 5)));
+        seen.see_none(&name, 0);
+        assert_eq!((live(&seen, &name), seen.check(&fence(4)).is_err()), (None, true));
+    }
+
+    #[test]
+    fn what_another_host_has_is_not_forgotten() {
+        let (seen, clock) = seen();
+        let (ours, theirs) = (name("ours"), name("theirs"));
+        seen.see(&ours, 1, granted(1, 1), 0);
+        seen.see(&theirs, 2, granted(1, 2), 0);
+        assert_eq!(seen.forget(&ours.tenant, Some(&ours.scope)), [ours]);
+        clock.0.store(3_000, Ordering::Relaxed);
+        assert_eq!(seen.forget(&theirs.tenant, None), [theirs], "until it has run out");
     }
 }
