@@ -64,7 +64,7 @@ impl Member {
     async fn get(&self, caller: &Arc<Caller>, now: Timestamp, raw: &str) -> Option<String> {
         match self.state.call(caller, now, StateOp::Get(key(raw))).await {
             Ok(StateReply::Value(value)) => value.map(|bytes| String::from_utf8(bytes).unwrap()),
-            other => panic!("{other:?}"),
+            other => unreachable!("{other:?}"),
         }
     }
 
@@ -72,7 +72,9 @@ impl Member {
         let (mut all, mut after) = (Vec::new(), None);
         loop {
             let op = StateOp::Keys(prefix.to_owned(), after);
-            let Ok(StateReply::Keys { keys, next }) = self.state.call(caller, now, op).await else { panic!("no page") };
+            let Ok(StateReply::Keys { keys, next }) = self.state.call(caller, now, op).await else {
+                unreachable!("no page")
+            };
             assert!(keys.len() <= 256);
             all.extend(keys);
             let Some(next) = next else { return all };
@@ -253,7 +255,7 @@ async fn state_outlives_a_killed_server_and_without_one_calls_are_refused_in_tim
     server.kill();
     let away = |answer: Result<StateReply, Refusal>| match answer {
         Err(Refusal::Unavailable(numbers)) => assert_eq!(numbers.code, "nats-disconnected"),
-        other => panic!("{other:?}"),
+        other => unreachable!("{other:?}"),
     };
     let asked = Instant::now();
     away(one.set(&keeper(), "a", "lost").await);
