@@ -222,7 +222,8 @@ async fn a_deleted_agent_leaves_no_key_unless_another_host_has_it() {
     assert_eq!((one.used(), one.keys(&keeper(), NOW, "").await.len()), ((2, 6), 0));
     assert_eq!(two.get(&born("acme", "other"), NOW, "a").await.as_deref(), Some("1234"));
     one.stores.close_tenant(acme).await.unwrap();
-    assert_eq!(two.get(&born("acme", "other"), NOW, "a").await, None);
+    let gone = async || two.state.call(&born("acme", "other"), NOW, StateOp::Get(key("a"))).await.ok();
+    assert_eq!(eventually("nothing is left of the tenant", gone).await, StateReply::Value(None));
 }
 
 /// F44: the clock of the older one stands still, and it takes itself for the leader for ever.
