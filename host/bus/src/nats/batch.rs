@@ -93,16 +93,20 @@ fn left(missing: usize, status: StatusCode, said: &async_nats::Message) -> Resul
 #[cfg(test)]
 mod tests {
     use async_nats::HeaderMap;
+    use bytes::Bytes;
 
     use super::*;
 
     fn said(status: StatusCode, not_sent: Option<&str>) -> async_nats::Message {
-        let headers = not_sent.map(|count| HeaderMap::from_iter([(NOT_SENT.parse().unwrap(), count.into())]));
+        let mut headers = HeaderMap::new();
+        if let Some(count) = not_sent {
+            headers.insert(NOT_SENT, count);
+        }
         async_nats::Message {
             subject: "_INBOX.x".into(),
             reply: None,
-            payload: Default::default(),
-            headers,
+            payload: Bytes::new(),
+            headers: Some(headers),
             status: Some(status),
             description: None,
             length: 0,

@@ -230,7 +230,7 @@ impl SharedState {
             let message = message.map_err(failed(act))?;
             let info = message.info().map_err(failed(act))?;
             left = info.pending;
-            let (subject, revision) = (message.subject.clone(), info.stream_sequence);
+            let (subject, revision) = (message.subject.to_string(), info.stream_sequence);
             // One that is changed meanwhile comes twice: the later word counts.
             entries.insert(subject, entry(tenant, &message, revision));
         }

@@ -189,7 +189,7 @@ fn refused(error: SharedStateError) -> Refusal {
             Refusal::Unavailable(RefusalNumbers::of("nats-disconnected").retry_after_ms(RETRY_MS))
         }
         SharedStateError::Refused(health) => Refusal::Unavailable(RefusalNumbers::of(health.as_str())),
-        error => failed("state", &error),
+        error @ SharedStateError::Nats(_) => failed("state", &error),
     }
 }
 

@@ -135,7 +135,7 @@ impl World {
 pub(crate) fn held(acquired: Acquired) -> Lease {
     match acquired {
         Acquired::Held(lease) => lease,
-        Acquired::Taken(lease) => panic!("another has it: {lease:?}"),
+        Acquired::Taken(lease) => unreachable!("another has it: {lease:?}"),
     }
 }
 
@@ -155,7 +155,7 @@ pub(crate) fn ttl(millis: u64) -> LeaseTtl {
 
 async fn one_has_a_lease_until_it_runs_out_and_the_next_has_a_higher_token(world: World) {
     let first = world.held(1).await;
-    let Acquired::Taken(seen) = world.acquire(2).await else { panic!("two have it") };
+    let Acquired::Taken(seen) = world.acquire(2).await else { unreachable!("two have it") };
     assert_eq!((seen.holder, seen.token), (start(1), first.token));
     world.clock.advance_ms(2_999);
     assert!(matches!(world.acquire(2).await, Acquired::Taken(_)));

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use host_bus::Bus;
+use host_bus::{Bus, BusError, Inbound, Subscribe, SubscriptionId};
+use host_gate::Stamped;
+use host_model::{Receipt, TenantId};
 use tests_kit::{AccountsServer, NatsServer};
 use tokio::runtime::Runtime;
 
@@ -16,20 +18,41 @@ mod in_accounts {
     tests_kit::bus_conformance!(super::fresh_in_accounts);
 }
 
-/// A bus of its own on a server of its own.
 fn fresh() -> Arc<dyn Bus> {
-    let server: &'static NatsServer = Box::leak(Box::new(NatsServer::start()));
-    on(NatsHost::on(server, 1))
+    standing(NatsServer::start(), async |server| NatsHost::on(server, 1).await)
 }
 
 fn fresh_in_accounts() -> Arc<dyn Bus> {
-    let server: &'static AccountsServer = Box::leak(Box::new(AccountsServer::start()));
-    on(NatsHost::in_accounts(server, 1))
+    standing(AccountsServer::start(), async |server| NatsHost::in_accounts(server, 1).await)
 }
 
-/// What it stands on lives as long as the test's process.
-fn on(host: impl Future<Output = NatsHost>) -> Arc<dyn Bus> {
-    let runtime: &'static Runtime = Box::leak(Box::new(Runtime::new().expect("a runtime")));
-    let host: &'static NatsHost = Box::leak(Box::new(runtime.block_on(host)));
-    Arc::new(host.bus.clone())
+fn standing<S: Send + Sync + 'static>(server: S, host: impl AsyncFnOnce(&S) -> NatsHost) -> Arc<dyn Bus> {
+    let runtime = Runtime::new().expect("a runtime");
+    let host = runtime.block_on(host(&server));
+    Arc::new(Standing { host, _runtime: runtime, _server: server })
+}
+
+/// A host's bus with all that it stands on; the server ends with it.
+struct Standing<S> {
+    host: NatsHost,
+    _runtime: Runtime,
+    _server: S,
+}
+
+impl<S: Send + Sync> Bus for Standing<S> {
+    fn publish(&self, stamped: Stamped) -> Result<Receipt, BusError> {
+        self.host.bus.publish(stamped)
+    }
+
+    fn subscribe(&self, subscribe: Subscribe, inbound: Arc<dyn Inbound>) -> SubscriptionId {
+        self.host.bus.subscribe(subscribe, inbound)
+    }
+
+    fn receive_replies(&self, inbound: Arc<dyn Inbound>) {
+        self.host.bus.receive_replies(inbound);
+    }
+
+    fn unsubscribe(&self, tenant: &TenantId, id: SubscriptionId) {
+        self.host.bus.unsubscribe(tenant, id);
+    }
 }

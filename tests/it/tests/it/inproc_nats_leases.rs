@@ -61,8 +61,8 @@ async fn of_two_hosts_that_ask_at_once_one_has_it_and_the_other_knows_who() {
 #[test]
 fn a_lease_of_a_host_that_died_moves_within_five_seconds_and_never_before_its_end() {
     let server = NatsServer::start();
-    let [runtime, dies] = [(); 2].map(|()| Runtime::new().unwrap());
-    let (dead, last) = dies.block_on(async {
+    let [runtime, doomed] = [(); 2].map(|()| Runtime::new().unwrap());
+    let (dead, last) = doomed.block_on(async {
         let dead = Member::on(&server, 1, system_clock()).await;
         let lease = held(dead.ask(&leader("acme")).await);
         let asked = Instant::now();
@@ -70,7 +70,7 @@ fn a_lease_of_a_host_that_died_moves_within_five_seconds_and_never_before_its_en
         (dead, (lease, asked))
     });
     let stays = runtime.block_on(Member::on(&server, 2, system_clock()));
-    dies.shutdown_timeout(Duration::from_secs(1));
+    doomed.shutdown_timeout(Duration::from_secs(1));
     let died = Instant::now();
     let follows = runtime.block_on(stays.follows());
     let (lease, asked) = last;

@@ -60,7 +60,8 @@ impl Inner {
     pub(super) async fn apply(&self, tenant: &Tenant, write: Write<'_>) -> Result<StateReply, Refusal> {
         self.check_here(&write.fences).await?;
         for _ in 0..TRIES_MAX {
-            if let Some(reply) = self.try_once(tenant, &write).await? {
+            // Boxed: what the client keeps while it asks three times is large.
+            if let Some(reply) = Box::pin(self.try_once(tenant, &write)).await? {
                 return Ok(reply);
             }
         }
