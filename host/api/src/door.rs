@@ -26,6 +26,10 @@ impl Door for ApiState {
         }
     }
 
+    fn busy(&self, limit: usize) -> Bytes {
+        json(&ApiError::Busy { what: "drafts", limit }.problem())
+    }
+
     fn told(&self, envelope: &Envelope) -> Bytes {
         json(&message_of(envelope))
     }

@@ -155,6 +155,13 @@ impl Fleet {
         Ok(())
     }
 
+    /// Ends what is open to the external agents of a tenant in quarantine.
+    pub(crate) fn cut_off_externals(&self, tenant: &Tenant) {
+        for external in tenant.externals.read().values() {
+            self.close(external);
+        }
+    }
+
     /// Ends all external agents of a tenant that is deleted.
     pub(crate) fn forget_externals(&self, tenant: &Tenant) {
         for (_, external) in std::mem::take(&mut *tenant.externals.write()) {

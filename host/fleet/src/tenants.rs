@@ -130,6 +130,7 @@ impl Fleet {
         let _turn = tenant.hold.turn.lock().await;
         self.decide(&tenant, Standing::Quarantined(self.notice("being deleted".to_owned()))).await?;
         self.cut_off_all(&tenant).await;
+        self.cut_off_externals(&tenant);
         let agents: Vec<AgentId> = tenant.all().iter().map(|agent| agent.id.clone()).collect();
         // First what they kept: a tenant that is gone could not be deleted again after a failure.
         for agent in &agents {

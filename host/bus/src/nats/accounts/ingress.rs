@@ -6,6 +6,7 @@ use async_nats::{Client, Message, Subscriber};
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
 use host_model::{AgentId, Envelope, TenantId};
 use tokio_util::sync::CancellationToken;
 
@@ -37,6 +38,9 @@ pub trait Door: Send + Sync {
     /// Does what `POST /api/messages` does, and gives the answer's body: a receipt, or the problem.
     async fn post(&self, posted: Posted) -> Bytes;
 
+    /// The answer to who publishes more than is taken in at once: the problem, as over HTTP.
+    fn busy(&self, limit: usize) -> Bytes;
+
     /// A message as an external agent is told of it: what its stream over HTTP says.
     fn told(&self, envelope: &Envelope) -> Bytes;
 }
@@ -58,15 +62,36 @@ impl Ingress {
         Ok(Self { tenant, client, subscriber, door })
     }
 
-    /// Takes in messages, [`AT_ONCE_MAX`] at once, until it is told to stop or the client is closed. What was begun is finished.
+    /// Takes in messages, [`AT_ONCE_MAX`] at once, until it is told to stop or the client is closed. What was begun is finished; what
+    /// comes meanwhile is refused at once, so that nothing piles up in the client.
     pub async fn run(self, stop: CancellationToken) {
         let Self { tenant, client, subscriber, door } = self;
-        let taken = subscriber.take_until(stop.cancelled());
-        taken.for_each_concurrent(AT_ONCE_MAX, |message| take(&tenant, &client, &*door, message)).await;
+        let mut coming = std::pin::pin!(subscriber.take_until(stop.cancelled()));
+        let mut taken = FuturesUnordered::new();
+        loop {
+            tokio::select! {
+                Some(()) = taken.next() => {}
+                message = coming.next() => {
+                    let Some(message) = message else { break };
+                    if taken.len() < AT_ONCE_MAX {
+                        taken.push(take(&tenant, &client, &*door, message, Room::Yes));
+                    } else {
+                        take(&tenant, &client, &*door, message, Room::No).await;
+                    }
+                }
+            }
+        }
+        while taken.next().await.is_some() {}
     }
 }
 
-async fn take(tenant: &TenantId, client: &Client, door: &dyn Door, message: Message) {
+/// Whether one more message is taken in.
+enum Room {
+    Yes,
+    No,
+}
+
+async fn take(tenant: &TenantId, client: &Client, door: &dyn Door, message: Message, room: Room) {
     let Some((named, agent)) = AgentSubjects::sender(&message.subject).filter(|(named, _)| named == tenant) else {
         // No credential of ours lets anybody publish so: somebody else has a seed, or an operator tries it out.
         tracing::warn!(%tenant, "dropped what was published to no agent's ingress subject of this tenant");
@@ -75,7 +100,11 @@ async fn take(tenant: &TenantId, client: &Client, door: &dyn Door, message: Mess
     let subjects = AgentSubjects::of(&named, &agent);
     let reply = message.reply.as_ref().and_then(|reply| subjects.reply_to(reply));
     let key = message.headers.as_ref().and_then(|headers| headers.get(KEY_HEADER)).map(ToString::to_string);
-    let answer = door.post(Posted { tenant: named, agent, body: message.payload, key }).await;
+    let posted = Posted { tenant: named, agent, body: message.payload, key };
+    let answer = match room {
+        Room::Yes => door.post(posted).await,
+        Room::No => door.busy(AT_ONCE_MAX),
+    };
     let Some(reply) = reply else { return };
     if let Err(error) = client.publish(reply.as_str().to_owned(), answer).await {
         tracing::debug!(%tenant, %error, "an external agent's answer was not sent");

@@ -25,6 +25,10 @@ impl Door for Keeps {
         answer.into()
     }
 
+    fn busy(&self, limit: usize) -> Bytes {
+        format!("more than {limit}").into()
+    }
+
     fn told(&self, envelope: &Envelope) -> Bytes {
         envelope.id.to_string().into()
     }
