@@ -43,6 +43,7 @@ struct Ballot {
     leading: Option<Leading>,
     /// Told that it cannot be known who leads.
     troubled: bool,
+    tasks: TaskTracker,
     /// Fills places that nobody has: a start may take longer than a lease lasts.
     refilling: Option<JoinHandle<()>>,
 }
@@ -73,12 +74,11 @@ impl Election {
     ) -> Self {
         let (fleet, agent, spec) = (fleet.clone(), agent.clone(), spec.clone());
         let (program, seats) = (program.clone(), seats.clone());
-        let ballot = Ballot { fleet, agent, spec, program, seats, leading: None, troubled: false, refilling: None };
-        Self {
-            ballot: Arc::new(tokio::sync::Mutex::new(ballot)),
-            stop: CancellationToken::new(),
-            rounds: TaskTracker::new(),
-        }
+        let rounds = TaskTracker::new();
+        let tasks = rounds.clone();
+        let ballot =
+            Ballot { fleet, agent, spec, program, seats, leading: None, troubled: false, tasks, refilling: None };
+        Self { ballot: Arc::new(tokio::sync::Mutex::new(ballot)), stop: CancellationToken::new(), rounds }
     }
 
     /// Holds the first round, and the others by and by.
@@ -97,13 +97,7 @@ impl Election {
         self.stop.cancel();
         self.rounds.close();
         self.rounds.wait().await;
-        let mut ballot = self.ballot.lock().await;
-        ballot.step_down().await;
-        if let Some(refilling) = ballot.refilling.take()
-            && let Err(error) = refilling.await
-        {
-            ballot.note(&error);
-        }
+        self.ballot.lock().await.step_down().await;
     }
 }
 
@@ -163,7 +157,7 @@ impl Ballot {
         let places = Places { fleet, agent, spec, program: self.program.clone(), seats: self.seats.clone() };
         let free = places.free();
         if !free.is_empty() {
-            self.refilling = Some(tokio::spawn(async move { places.fill(free).await }));
+            self.refilling = Some(self.tasks.spawn(async move { places.fill(free).await }));
         }
     }
 

@@ -19,7 +19,7 @@ impl Inner {
     pub(super) fn reach(self: &Arc<Self>, tenant: &TenantId) {
         if let Some(opening) = self.shared.links.begin(tenant, self.keeper.limits_of(tenant)) {
             let inner = self.clone();
-            self.spawn(async move { inner.serve(opening).await });
+            self.spawn(async move { Box::pin(inner.serve(opening)).await });
         }
     }
 

@@ -208,7 +208,7 @@ impl SharedState {
         tenant: &TenantId,
         agent: Option<&AgentId>,
     ) -> Result<Vec<StateEntry>, SharedStateError> {
-        self.within(LIST_MAX, tenant, self.list(tenant, agent)).await
+        Box::pin(self.within(LIST_MAX, tenant, self.list(tenant, agent))).await
     }
 
     async fn list(&self, tenant: &TenantId, agent: Option<&AgentId>) -> Result<Vec<StateEntry>, NatsError> {

@@ -79,11 +79,11 @@ pub(crate) fn settings(server: &NatsServer, host: u64) -> NatsSettings {
 /// How a host reaches a server that knows tenants as accounts.
 pub(crate) fn in_accounts(server: &AccountsServer, minter: Minter, host: u64) -> NatsSettings {
     let minter = Arc::new(minter);
-    let minted = |account| Some(NatsCredentials::Minted(minter.clone(), account));
+    let credentials = |account| Some(NatsCredentials::Minted(minter.clone(), account));
     NatsSettings {
         servers: vec![server.url().to_owned()],
-        credentials: minted(Account::Hosts),
-        system: minted(Account::System),
+        credentials: credentials(Account::Hosts),
+        system: credentials(Account::System),
         class: Class::Durable,
         host: HostId(host),
     }
