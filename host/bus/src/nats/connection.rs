@@ -16,9 +16,9 @@ use crate::KeepHealth;
 const ANSWER_MAX: Duration = Duration::from_secs(5);
 /// The longest wait between two tries to connect again; the first ones come sooner.
 const RECONNECT_MAX: Duration = Duration::from_secs(1);
-/// How often a server is asked whether it is there. One that owes two answers is gone, after three times this: before another host is
-/// given what this one holds ([`ACK_WAIT`](super::streams::ACK_WAIT)).
-const PING_EVERY: Duration = Duration::from_millis(500);
+/// How often a server is asked whether it is there. One that owes two answers when it is asked again is gone: after 6 seconds of
+/// silence, while a way on which an answer takes 4 is still one.
+const PING_EVERY: Duration = Duration::from_secs(2);
 /// Publishes that wait for an acknowledgement on one connection.
 const ACKS_IN_FLIGHT_MAX: usize = 4_096;
 
