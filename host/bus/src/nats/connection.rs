@@ -43,10 +43,10 @@ impl Connection {
         credentials: Option<&NatsCredentials>,
     ) -> Result<Self, NatsError> {
         let (says, connected) = watch::channel(false);
-        let account = credentials.and_then(NatsCredentials::account).map(ToString::to_string).unwrap_or_default();
+        let account = credentials.and_then(NatsCredentials::account).map(ToString::to_string);
         let options = options(credentials)?.name(format!("bailiwick host {}", settings.host)).no_echo().event_callback(
             move |event| {
-                heard(&says, &account, &event);
+                heard(&says, account.as_deref(), &event);
                 std::future::ready(())
             },
         );
@@ -148,8 +148,8 @@ pub(super) fn options(credentials: Option<&NatsCredentials>) -> Result<ConnectOp
     }
 }
 
-/// `account` is empty where there are none.
-fn heard(says: &watch::Sender<bool>, account: &str, event: &Event) {
+/// Tells whoever waits whether the connection is up, and the log.
+fn heard(says: &watch::Sender<bool>, account: Option<&str>, event: &Event) {
     match event {
         Event::Connected => says.send_replace(true),
         Event::Disconnected | Event::Closed => says.send_replace(false),
@@ -158,6 +158,7 @@ fn heard(says: &watch::Sender<bool>, account: &str, event: &Event) {
     match event {
         Event::Connected => tracing::info!(account, "connected to NATS"),
         Event::Disconnected => tracing::warn!(account, "the connection to NATS is gone; it is tried again"),
+        Event::Closed => tracing::info!(account, "the connection to NATS is closed"),
         event => tracing::warn!(account, %event, "NATS"),
     }
 }
